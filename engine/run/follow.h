@@ -34,6 +34,7 @@ struct job_elsewhere {
     char *waits;       // why it does not start, in the words of the engine; or NULL
     // The engine's own: it knows the job; it will never start; a submission may have succeeded.
     bool seen, stuck, unsure;
+    long long unseen_ms; // since when it does not know it; 0: it does
 };
 
 struct engine {

@@ -9,7 +9,7 @@ setup_file() {
   mkdir -p "$BATS_FILE_TMPDIR/bin" "$BATS_RUN_TMPDIR/test"
   cat >"$BATS_FILE_TMPDIR/bin/kbuild" <<X
 #!/bin/bash
-runs=$BATS_FILE_TMPDIR/slurm/runs said=\$(mktemp)
+runs=$BATS_FILE_TMPDIR/slurm/runs said=\$(mktemp -t runs.XXXXXX)
 echo "START \$2 \$SLURMD_NODENAME \$EPOCHREALTIME \$\$" >>"\$runs"
 status=0
 "$KBUILD" "\$@" \$(cat "\$runs.options" 2>/dev/null) 2>"\$said" || status=\$?

@@ -78,7 +78,8 @@ load spread
   [ "$(find build -type f)" = build/run.json ]
   jq -e '.verb == "spread" and .outcome == "interrupted"' build/run.json
   grep -q "interrupted; its jobs are cancelled" out
-  # Nor does a step of them still run.
+  # Nor does a step of them still run, and no file of them is left.
+  [ -z "$(ls "$CLUSTER"/workers/*/tmp | grep '^tmp\.')" ]
   run ! pgrep -f "$BATS_FILE_TMPDIR/bin/kbuild run"
 }
 

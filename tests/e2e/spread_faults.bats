@@ -206,6 +206,15 @@ lose_content() { # NAME
   [ "$(failed_with 0)" = one:x86_64 ]
 }
 
+@test "a worker without kbuild is a fault of the machine, and that is said" {
+  step one 0
+  echo "export PATH=/usr/bin:/bin" | tee "$CLUSTER"/workers/{0,1}/environment
+  run spread one
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"kbuild: error: one:x86_64 failed on worker"*" with status 127: "*"kbuild: not found"* ]]
+}
+
 @test "a worker that the planner does not trust refuses, and nothing of it is taken" {
   make_keys
   cp TEST-*.pem "$CLUSTER/"
@@ -242,6 +251,13 @@ lose_content() { # NAME
   echo "$output"
   [ "$status" -eq 1 ]
   [[ "$output" == *"submitting one:x86_64 to Slurm"*"ontact"* ]]
+  # Nor is there a run to report.
+  rm -rf build
+  ARTEFACT_REGISTRY=127.0.0.1:1 run spread one
+  echo "$output"
+  [ "$status" -eq 75 ]
+  [[ "$output" == *"the shared cache cannot be used"*"hint: try again when the registry answers"* ]]
+  [[ "$output" != *"kbuild report"* ]]
   ARTEFACT_REGISTRY='' run spread one
   echo "$output"
   [ "$status" -eq 1 ]

@@ -201,7 +201,7 @@ TEST(slurm_script)
         text, " --export=HOME,USER,LOGNAME,PATH --job-name=a:x \"--dependency=singleton\" \"$@\")");
     assert_has(text, "--kill-on-invalid-dep=yes --export=HOME,USER,LOGNAME,PATH --job-name=b:x "
                      "\"--dependency=afterok:$job_1,singleton\" \"$@\")");
-    assert_has(text, "  kbuild run b:x --plan=oci:r/p@sha256:0 2>\"$said\" || status=$?\n");
+    assert_has(text, "  kbuild run b:x --plan=oci:r/p@sha256:0 2>\"$said\" 9>&- || status=$?\n");
     assert_has(text, "echo \"2 jobs submitted:$jobs\"\n");
 }
 

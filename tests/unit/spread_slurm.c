@@ -100,6 +100,7 @@ static void open_fixture(struct fixture *d)
     }
     assert_int_equal(job_list_make(&d->p, "r/p@sha256:0", &d->list, NULL), 0);
     slurm_open(&d->s, &d->list);
+    d->s.lost_ms = 0;
     d->e = slurm_engine(&d->s);
     write_at("answers", "", 0644);
     write_at("jobs", "", 0644);
@@ -216,6 +217,23 @@ TEST(a_number_that_was_given_again_is_another_job)
     close_fixture(&d);
 }
 
+// It answers before it has read all of them.
+TEST(a_job_that_a_restarted_controller_does_not_show_yet_is_not_lost)
+{
+    struct fixture d;
+    open_fixture(&d);
+    d.s.lost_ms = 3600000;
+    assert_int_equal(submit(&d, 0), 0);
+    write_at("jobs", "", 0644);
+    poll_jobs(&d);
+    assert_int_equal(d.jobs[0].state, JOB_SUBMITTED);
+    cleanup_free char *line = line_of(&d, 0, "COMPLETED|None|m1|0", "");
+    write_at("jobs", line, 0644);
+    poll_jobs(&d);
+    assert_int_equal(d.jobs[0].state, JOB_DONE);
+    close_fixture(&d);
+}
+
 TEST(what_slurm_says_of_a_job_becomes_its_state)
 {
     static const struct {
@@ -233,6 +251,8 @@ TEST(what_slurm_says_of_a_job_becomes_its_state)
         {"CANCELLED|DependencyNeverSatisfied||0", "", JOB_CANCELLED, 75},
         {"PENDING|DependencyNeverSatisfied||0", "", JOB_FAILED, 75},
         {"PENDING|JobHeldUser||0", "", JOB_FAILED, -1},
+        {"PENDING|launch failed requeued held||0", "", JOB_FAILED, 75},
+        {"PENDING|launch_failed_requeued_held||0", "", JOB_FAILED, 75},
         {"NODE_FAIL|NodeDown|m1|0", "", JOB_FAILED, 75},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -259,6 +279,7 @@ TEST(the_script_of_a_job_keeps_its_mark)
     cleanup_free char *script = text_at("script.1");
     cleanup_free char *mark = xasprintf("Comment=\"kbuild-%s-0 $(", d.s.session);
     assert_non_null(strstr(script, mark));
+    assert_non_null(strstr(script, "rm \"$said\"\n"));
     assert_non_null(strstr(script, "! grep -q '^kbuild: error: .*is in no cache' "));
     close_fixture(&d);
 }

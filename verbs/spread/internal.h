@@ -52,6 +52,7 @@ struct slurm {
     bool answered;                  // the controller has, once
     long long silent_ms, refuse_ms; // since when it answers no question, takes no job; 0: it does
     long long patience_ms;          // so long it may be silent
+    long long lost_ms;              // not shown for so long, a job is lost
 };
 void slurm_open(struct slurm *s, const struct job_list *jobs);
 struct engine slurm_engine(struct slurm *s); // borrows it

@@ -17,7 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 300000, CANCEL_AT_ONCE = 200 };
+// A controller that has just restarted answers before it has read all of its jobs.
+enum { PATIENCE_MS = 300000, LOST_MS = 5000, CANCEL_AT_ONCE = 200 };
 
 // ---- programs ----
 
@@ -117,7 +118,7 @@ static void forget_filters(void)
 void slurm_open(struct slurm *s, const struct job_list *jobs)
 {
     forget_filters();
-    *s = (struct slurm){.n = jobs->n, .patience_ms = PATIENCE_MS};
+    *s = (struct slurm){.n = jobs->n, .patience_ms = PATIENCE_MS, .lost_ms = LOST_MS};
     unsigned char bytes[(sizeof s->session - 1) / 2] = {0};
     ssize_t ignored = getrandom(bytes, sizeof bytes, 0);
     (void)ignored;
@@ -425,18 +426,29 @@ static struct job_elsewhere **open_jobs(struct job_elsewhere *jobs, size_t n, si
     return list;
 }
 
+// Its machine could not start it, and Slurm holds it; after a restart of the controller also since
+// the machine still has another job of its number.
+static bool was_not_launched(const char *reason)
+{
+    return starts_with(reason, "launch failed") || starts_with(reason, "launch_failed");
+}
+
 // A job that can never start has failed. One that squeue does not show any more may have ended
 // well, or its controller lost it: the registry says whether it is to make again.
-static int end_if_lost(struct job_elsewhere *j, struct error **err)
+static int end_if_lost(const struct slurm *s, struct job_elsewhere *j, struct error **err)
 {
     cleanup_strlist struct strlist words = {0};
     cleanup_buf struct buf text = {0};
+    j->unseen_ms = j->seen ? 0 : j->unseen_ms ? j->unseen_ms : now_ms();
+    if (!j->seen && now_ms() - j->unseen_ms < s->lost_ms)
+        return 0;
     if (!j->seen)
         replace(&j->said, "squeue does not show it any more");
     else if (!j->stuck)
         return 0;
     j->state = JOB_FAILED;
-    j->status = j->seen && !is_about_needs(j->said) ? -1 : ERROR_AGAIN;
+    bool again = !j->seen || is_about_needs(j->said) || was_not_launched(j->said);
+    j->status = again ? ERROR_AGAIN : -1;
     if (!j->seen)
         return 0;
     strlist_add(&words, "scancel");
@@ -462,7 +474,7 @@ static int poll_squeue(void *context, struct job_elsewhere *jobs, size_t n, stru
     for (size_t i = 0; i < lines.n; i++)
         read_line(s, lines.items[i], list, count);
     for (size_t i = 0; i < count; i++)
-        if (end_if_lost(list[i], err) < 0)
+        if (end_if_lost(s, list[i], err) < 0)
             return -1;
     return 0;
 }

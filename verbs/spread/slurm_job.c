@@ -8,20 +8,24 @@ char *job_script(const struct job_request *job, const char *mark)
     buf_printf(&text,
                "#!/bin/sh\n"
                "# kbuild makes %s; 75 means that another try may succeed.\n"
+               "# A file without a name: a job that is killed leaves nothing.\n"
                "said=$(mktemp) || exit 75\n"
-               "trap 'rm -f \"$said\"' EXIT\n"
+               "exec 9<>\"$said\"\n"
+               "rm \"$said\"\n"
+               "said=/proc/$$/fd/9\n"
                "for pause in " TRY_PAUSES "; do\n"
                "  status=0\n"
-               "  %s 2>\"$said\" || status=$?\n"
+               "  %s 2>\"$said\" 9>&- || status=$?\n"
                "  cat \"$said\" >&2\n"
                "  [ \"$status\" = 75 ] && [ \"$pause\" != 0 ] || break\n"
                "  # No pause brings back an input: another job has to make it.\n"
                "  ! grep -q '^kbuild: error: .*" INPUT_LOST "' \"$said\" || break\n"
                "  sleep \"$pause\"\n"
                "done\n"
-               "# What it said last is seen by squeue.\n"
+               "# Its last error is seen by squeue, or what the shell says if there is no kbuild.\n"
+               "error=$(sed -n 's/^kbuild: error: //p' \"$said\" | tail -n 1)\n"
                "[ \"$status\" = 0 ] || scontrol update JobId=\"$SLURM_JOB_ID\" Comment=\"%s%s$(\n"
-               "  sed -n 's/^kbuild: error: //p' \"$said\" | tail -n 1 | cut -c 1-500)\"\n"
+               "  echo \"${error:-$(tail -n 1 \"$said\")}\" | cut -c 1-500)\"\n"
                "exit \"$status\"\n",
                job->id, job->command, mark, *mark ? " " : "");
     return buf_take(&text);

@@ -120,8 +120,15 @@ static size_t count_jobs(const struct plan *p)
     return n;
 }
 
+// What the rounds left, for the next one and for the end.
+struct rounds {
+    struct strlist failed; // ids of the nodes whose jobs failed in the last one
+    bool placing;          // nothing was left to do
+    bool followed;         // jobs, in any of them: there is a record of the run
+};
+
 static int run_plan(const struct spread_request *r, struct build *b, const struct plan *p,
-                    struct strlist *failed, struct error **err)
+                    struct rounds *rounds, struct error **err)
 {
     cleanup_free char *project = NULL;
     cleanup_job_list struct job_list jobs = {0};
@@ -135,7 +142,8 @@ static int run_plan(const struct spread_request *r, struct build *b, const struc
     struct slurm s;
     slurm_open(&s, &jobs);
     const struct engine engine = slurm_engine(&s);
-    int result = plan_follow(b, p, &engine, &limits, failed, err);
+    rounds->followed = true;
+    int result = plan_follow(b, p, &engine, &limits, &rounds->failed, err);
     slurm_close(&s);
     return result;
 }
@@ -148,23 +156,22 @@ static int still_missing(struct error **err)
 }
 
 // 1: there were jobs, and all succeeded; 0: nothing was left to do, and all is placed; -1: error.
-// *placing: nothing was left to do.
-static int run_round(const struct spread_request *r, int round, struct strlist *failed,
-                     bool *placing, struct error **err)
+static int run_round(const struct spread_request *r, int round, struct rounds *rounds,
+                     struct error **err)
 {
     cleanup_plan struct plan p = {0};
     struct build *b = r->open(r->context, err);
     int result = b ? make_plan(r, b, round > 1, &p, err) : -1;
     size_t n = result < 0 ? 0 : count_jobs(&p);
     if (n)
-        result = round > ROUNDS ? still_missing(err) : run_plan(r, b, &p, failed, err);
-    else if (!result && round > 1)
+        result = round > ROUNDS ? still_missing(err) : run_plan(r, b, &p, rounds, err);
+    else if (!result && rounds->followed)
         build_keep_costs(b);
     if (b)
         build_close(b);
     if (result < 0 || n)
         return result < 0 ? -1 : 1;
-    *placing = true;
+    rounds->placing = true;
     return r->place(r->context, round > 1, err);
 }
 
@@ -172,11 +179,13 @@ static int run_round(const struct spread_request *r, int round, struct strlist *
 int spread_run(const struct spread_request *r, struct error **err)
 {
     int round = 1, silences = 0;
+    bool followed = false;
     for (;;) {
-        cleanup_strlist struct strlist failed = {0};
+        struct rounds rounds = {.followed = followed};
         struct error *why = NULL;
-        bool placing = false;
-        int did = run_round(r, round, &failed, &placing, &why);
+        int did = run_round(r, round, &rounds, &why);
+        cleanup_strlist struct strlist failed = rounds.failed;
+        followed = rounds.followed;
         if (did == 0)
             return 0;
         if (did > 0) {
@@ -187,8 +196,9 @@ int spread_run(const struct spread_request *r, struct error **err)
         // No job has failed: the registry does not answer. In the first round it may be the wrong
         // one.
         bool silent = again && !failed.n && round > 1 && silences < SILENCES;
-        if (!silent && (!again || (!failed.n && !placing) || round == ROUNDS)) {
-            show_logs(r, &failed);
+        if (!silent && (!again || (!failed.n && !rounds.placing) || round == ROUNDS)) {
+            if (followed)
+                show_logs(r, &failed);
             if (failed.n && why->kind != ERROR_INTERRUPT)
                 place_made(r);
             *err = why;
