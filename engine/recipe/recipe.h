@@ -67,11 +67,15 @@ struct recipe_needs {
 // The source on a machine that reaches only its distribution's mirror. In versions.yaml (key
 // `debian` of the component) or, as a default, in the recipe.
 //   {packages: [linux-source-6.1], file: usr/src/linux-source-6.1.tar.xz}   binary packages
+//   {packages: [linux-image-s390x], architecture: target, dependency: linux-image-*}
 //   {source: busybox}                                                       a source package
 struct debian_source {
     struct strlist packages; // the first that the distribution has
-    char *file;   // glob inside the package: an archive to unpack; NULL: the whole package
-    char *source; // name of a source package, unpacked with its patches applied
+    bool of_target;          // packages of the target's architecture, not of this machine's
+    const struct arch *arch; // which one that is; set by source_describe(), else NULL
+    char *dependency; // glob: instead of the package, the one that it depends on with such a name
+    char *file;       // glob inside the package: an archive to unpack; NULL: the whole package
+    char *source;     // name of a source package, unpacked with its patches applied
 };
 
 // Which submodules are exported: all (default), those of the repository itself, none.

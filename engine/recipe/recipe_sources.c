@@ -8,11 +8,38 @@
 
 // ---- distribution packages ----
 
+// host | target
+static int read_package_architecture(struct recipe_reader *r, const struct yaml *node, void *target)
+{
+    cleanup_free char *word = NULL;
+    if (read_line(r, node, &word) < 0)
+        return -1;
+    *(bool *)target = !strcmp(word, "target");
+    return *(bool *)target || !strcmp(word, "host")
+               ? 0
+               : reader_error(r, node, "'%s' is neither host nor target", word);
+}
+
+// What a name of a package is made of, and '*' and '?'.
+static int read_package_pattern(struct recipe_reader *r, const struct yaml *node, void *target)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789+.-*?";
+    if (read_line(r, node, target) < 0)
+        return -1;
+    return node->text[strspn(node->text, letters)]
+               ? reader_error(r, node, "'%s' cannot be a pattern of names of packages", node->text)
+               : 0;
+}
+
+#define AT(member) offsetof(struct debian_source, member)
 static const struct field debian_fields[] = {
-    {"packages", read_packages, offsetof(struct debian_source, packages), ANYWHERE, 0},
-    {"file", read_path, offsetof(struct debian_source, file), ANYWHERE, 0},
-    {"source", read_package, offsetof(struct debian_source, source), ANYWHERE, 0},
+    {"packages", read_packages, AT(packages), ANYWHERE, 0},
+    {"architecture", read_package_architecture, AT(of_target), ANYWHERE, 0},
+    {"dependency", read_package_pattern, AT(dependency), ANYWHERE, 0},
+    {"file", read_path, AT(file), ANYWHERE, 0},
+    {"source", read_package, AT(source), ANYWHERE, 0},
 };
+#undef AT
 static const struct schema debian_schema = SCHEMA("a debian source", debian_fields);
 
 void debian_source_free(struct debian_source *s)
@@ -22,6 +49,7 @@ void debian_source_free(struct debian_source *s)
     strlist_free(&s->packages);
     free(s->file);
     free(s->source);
+    free(s->dependency);
     free(s);
 }
 
@@ -36,6 +64,12 @@ static int read_debian(struct recipe_reader *r, const struct yaml *node, void *t
     if (s->file && s->source)
         return yaml_error(r->document, yaml_get(node, "file"), r->err,
                           "'file' is only for 'packages'; a source package is unpacked as a whole");
+    static const char *const of_binary[] = {"architecture", "dependency"};
+    for (size_t i = 0; s->source && i < ARRAY_LEN(of_binary); i++)
+        if (yaml_get(node, of_binary[i]))
+            return yaml_error(r->document, yaml_get(node, of_binary[i]), r->err,
+                              "'%s' is only for 'packages'; a source package has neither",
+                              of_binary[i]);
     return 0;
 }
 

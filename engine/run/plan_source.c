@@ -121,6 +121,10 @@ static void describe_request(const struct recipe *r, const struct source_spec *s
         buf_printf(out, "%zu %s\n", i, texts[i] ? texts[i] : "");
     for (size_t i = 0; s->debian && i < s->debian->packages.n; i++)
         buf_printf(out, "package %s\n", s->debian->packages.items[i]);
+    if (s->debian && s->debian->arch)
+        buf_printf(out, "architecture %s\n", s->debian->arch->name);
+    if (s->debian && s->debian->dependency)
+        buf_printf(out, "dependency %s\n", s->debian->dependency);
     for (size_t i = 0; i < s->patches.n; i++) {
         const char *path = s->patches.items[i];
         buf_printf(out, "patch %s\n", starts_with(path, r->folder) ? path + above : path);

@@ -174,8 +174,9 @@ static struct packages_request request_of_source(const struct debian_source *s,
         strlist_add_all(names, &s->packages);
     return (struct packages_request){.kind = s->source ? PACKAGES_SOURCE : PACKAGES_FIRST,
                                      .distribution = host,
-                                     .arch = arch_host(),
-                                     .names = names};
+                                     .arch = s->arch ? s->arch : arch_host(),
+                                     .names = names,
+                                     .dependency = s->dependency};
 }
 
 int debian_source_request(const struct debian_source *s, const struct source_options *o,

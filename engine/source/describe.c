@@ -279,9 +279,13 @@ static int fill_field(const struct fill_values *f, const char *text, char **out,
 
 // ---- the distribution's package ----
 static struct debian_source *fill_debian(const struct fill_values *f,
-                                         const struct debian_source *from, struct error **err)
+                                         const struct debian_source *from,
+                                         const struct arch *target, struct error **err)
 {
     struct debian_source *out = xcalloc(1, sizeof *out);
+    out->of_target = from->of_target;
+    out->arch = from->of_target ? target : NULL;
+    out->dependency = from->dependency ? xstrdup(from->dependency) : NULL;
     int result = 0;
     for (size_t i = 0; result == 0 && i < from->packages.n; i++) {
         cleanup_free char *name = fill_text(f, from->packages.items[i], err);
@@ -300,7 +304,7 @@ static struct debian_source *fill_debian(const struct fill_values *f,
 
 // versions.yaml's, else the recipe's.
 static int describe_debian(const struct fill_values *f, const struct recipe_source *source,
-                           struct source_spec *out, struct error **err)
+                           const struct arch *target, struct source_spec *out, struct error **err)
 {
     const struct yaml *node = yaml_get(f->component, "debian");
     struct debian_source *own = NULL;
@@ -317,7 +321,7 @@ static int describe_debian(const struct fill_values *f, const struct recipe_sour
             source->name, source->name);
     }
     out->kind = SOURCE_DEBIAN;
-    out->owned_debian = fill_debian(f, own ? own : source->debian, err);
+    out->owned_debian = fill_debian(f, own ? own : source->debian, target, err);
     out->debian = out->owned_debian;
     debian_source_free(own);
     return out->debian ? 0 : -1;
@@ -499,7 +503,7 @@ int source_describe(const struct recipe *r, const struct recipe_source *source,
     else if (place.origin == ORIGIN_FOLDER)
         describe_folder(source, &place, out);
     else if (place.origin == ORIGIN_DEBIAN || !upstream)
-        result = describe_debian(&f, source, out, err);
+        result = describe_debian(&f, source, target, out, err);
     else
         result = describe_upstream(&f, source, target, out, err);
     if (result == 0)

@@ -68,6 +68,14 @@ int deb_unpack(const char *deb, const char *folder, int64_t *newest, struct erro
 int deb_unpack_inside(const char *folder, const char *glob, const char *destination,
                       int64_t *newest, struct error **err);
 
+// ---- mirrors.c ----
+
+struct apt;
+// The apt that has the indexes which the request needs for this architecture; `m` owns it.
+struct apt *mirror_apt_for(struct mirrors *m, const struct packages_request *r,
+                           const struct arch *arch, const struct source_options *o,
+                           struct error **err);
+
 // ---- packages_apt.c ----
 
 // Rejects names that apt would not take as the name of a package (an option, a path, a pattern).
@@ -123,7 +131,6 @@ int apt_settings(struct buf *out, struct error **err);
 int apt_setting_path(const char *setting, char **out, struct error **err);
 
 // A private apt in a folder of the caller's (who removes it).
-struct apt;
 // `folder` is an existing empty directory. `sources` is deb822 text, as from apt_sources().
 // Packages are looked up for `arch`. No network access yet.
 struct apt *apt_open(const char *folder, const char *sources, const struct arch *arch,

@@ -120,6 +120,8 @@ static char *request_url(const struct packages_request *r)
                r->arch->debian, kind_names[r->kind], joined);
     for (size_t i = 0; r->same && i < r->same->n; i++)
         buf_printf(&url, "&same-version=%s", r->same->items[i]);
+    if (r->dependency)
+        buf_printf(&url, "&dependency=%s", r->dependency);
     return buf_take(&url);
 }
 

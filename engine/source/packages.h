@@ -29,7 +29,7 @@ enum packages_kind {
     PACKAGES_BUILDER, // with dependencies, and the essential packages; "name:s390x" is for a root
                       // file system of its own
     PACKAGES_ROOTFS,  // with dependencies
-    PACKAGES_FIRST,   // the first of the names that exists, without dependencies
+    PACKAGES_FIRST,   // the first of the names that exists, or one that it depends on
     PACKAGES_SOURCE   // a source package
 };
 
@@ -41,6 +41,9 @@ struct packages_request {
     // NULL, or groups of names ("gcc,libgcc-dev"): the packages of a group have one version, also
     // across architectures. A rebuild by a build machine ("+b1") counts as the same version.
     const struct strlist *same;
+    // NULL, or of PACKAGES_FIRST a glob: not the package itself, but the one with such a name that
+    // it depends on. So a name without a version ("linux-image-s390x") leads to that of today.
+    const char *dependency;
 };
 
 struct package {

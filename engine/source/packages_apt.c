@@ -4,95 +4,10 @@
 #include "base/error.h"
 #include "source/internal.h"
 
+#include <fnmatch.h>
 #include <string.h>
 
 #define APT_HELPER "/usr/lib/apt/apt-helper"
-
-// ---- private apts ----
-
-struct mirror_apt {
-    char *id, *codename;
-    const struct arch *arch;
-    bool source;
-    char *folder;
-    struct apt *apt;
-};
-struct mirrors {
-    struct mirror_apt *items;
-    size_t n, cap;
-};
-
-struct mirrors *mirrors_new(void)
-{
-    return xcalloc(1, sizeof(struct mirrors));
-}
-
-void mirrors_free(struct mirrors *m)
-{
-    if (!m)
-        return;
-    for (size_t i = 0; i < m->n; i++) {
-        apt_close(m->items[i].apt);
-        remove_tree(m->items[i].folder, NULL);
-        free(m->items[i].folder);
-        free(m->items[i].id);
-        free(m->items[i].codename);
-    }
-    free(m->items);
-    free(m);
-}
-
-static struct apt *open_mirror_apt(const struct packages_request *r, const struct arch *arch,
-                                   const char *folder, struct error **err)
-{
-    cleanup_buf struct buf sources = {0};
-    cleanup_free char *asking = xasprintf("%s/ask", folder), *own = xasprintf("%s/apt", folder);
-    const struct apt_wanted wanted = {.id = r->distribution->id,
-                                      .codename = r->distribution->codename,
-                                      .arch = arch,
-                                      .source = r->kind == PACKAGES_SOURCE,
-                                      .folder = asking};
-    if (make_directories(asking, 0700, err) < 0 || make_directories(own, 0700, err) < 0 ||
-        apt_sources(&wanted, &sources, err) < 0)
-        return NULL;
-    struct apt *a = apt_open(own, sources.data, arch, err);
-    if (a && apt_update(a, false, err) == 0)
-        return a;
-    apt_close(a);
-    return NULL;
-}
-
-// The apt that has the indexes for this architecture; `m` owns it.
-static struct apt *mirror_apt_for(struct mirrors *m, const struct packages_request *r,
-                                  const struct arch *arch, const struct source_options *o,
-                                  struct error **err)
-{
-    bool source = r->kind == PACKAGES_SOURCE;
-    for (size_t i = 0; i < m->n; i++) {
-        const struct mirror_apt *a = &m->items[i];
-        if (a->arch == arch && a->source == source && !strcmp(a->id, r->distribution->id) &&
-            !strcmp(a->codename, r->distribution->codename))
-            return a->apt;
-    }
-    log_note("asking the mirrors of %s %s for %s", r->distribution->id, r->distribution->codename,
-             source ? "source packages" : arch->debian);
-    char *folder = store_temporary(o->store, "apt", err);
-    struct apt *apt = folder ? open_mirror_apt(r, arch, folder, err) : NULL;
-    if (!apt) {
-        if (folder)
-            remove_tree(folder, NULL);
-        free(folder);
-        return NULL;
-    }
-    m->items = xgrow(m->items, &m->cap, m->n + 1, sizeof *m->items);
-    m->items[m->n++] = (struct mirror_apt){.id = xstrdup(r->distribution->id),
-                                           .codename = xstrdup(r->distribution->codename),
-                                           .arch = arch,
-                                           .source = source,
-                                           .folder = folder,
-                                           .apt = apt};
-    return apt;
-}
 
 // ---- names ----
 
@@ -447,6 +362,62 @@ static int package_exists(const struct apt *a, const char *name, bool source, st
     return 0;
 }
 
+// "  Depends: linux-image-6.1.0-50-s390x", " |Depends: a" for one of several, "  PreDepends: <b>"
+// for a name that several packages provide. To be freed, or NULL.
+static char *dependency_in_line(const char *line)
+{
+    const char *const kinds[] = {"Depends: ", "PreDepends: "};
+    const char *text = line + strspn(line, " |");
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (text > line && starts_with(text, kinds[i]) && text[strlen(kinds[i])] != '<')
+            return xstrdup(text + strlen(kinds[i]));
+    return NULL;
+}
+
+// The one package with such a name that the package depends on; to be freed.
+static char *follow_dependency(const struct apt *a, const char *name, const char *pattern,
+                               struct error **err)
+{
+    const char *const argv[] = {"apt-cache", "depends", name, NULL};
+    cleanup_buf struct buf text = {0};
+    cleanup_strlist struct strlist lines = {0}, found = {0};
+    if (apt_run(a, argv, NULL, &text, err) < 0)
+        return NULL;
+    strlist_split(&lines, text.data ? text.data : "", "\n");
+    for (size_t i = 0; i < lines.n; i++) {
+        cleanup_free char *needed = dependency_in_line(lines.items[i]);
+        if (needed && !fnmatch(pattern, needed, 0) && !strlist_has(&found, needed))
+            strlist_add(&found, needed);
+    }
+    if (found.n == 1 && name_is_valid(found.items[0], false))
+        return xstrdup(found.items[0]);
+    strlist_sort(&found);
+    cleanup_free char *names = strlist_join(&found, " ");
+    if (found.n)
+        error_user(err, "%s depends on %s, and only one package %s can be the source", name, names,
+                   pattern);
+    else
+        error_user(err, "%s depends on no package %s, which would be the source", name, pattern);
+    error_hint(err, "change `dependency` or `packages` of this source's `debian:` in the recipe or "
+                    "in versions.yaml");
+    return NULL;
+}
+
+static int list_files(const struct packages_request *r, const struct apt *a, const char *name,
+                      struct package_set *out, struct error **err)
+{
+    cleanup_strlist struct strlist argv = {0};
+    out->chosen = r->dependency ? follow_dependency(a, name, r->dependency, err) : xstrdup(name);
+    if (!out->chosen)
+        return -1;
+    strlist_split(&argv,
+                  r->kind == PACKAGES_SOURCE ? "apt-get -q source --only-source --print-uris"
+                                             : "apt-get -q download --print-uris",
+                  " ");
+    strlist_add(&argv, out->chosen);
+    return list_uris(a, &argv, NULL, out, err);
+}
+
 static int resolve_files(const struct packages_request *r, struct mirrors *m,
                          const struct source_options *o, struct package_set *out,
                          struct error **err)
@@ -456,16 +427,8 @@ static int resolve_files(const struct packages_request *r, struct mirrors *m,
     for (size_t i = 0; a && i < r->names->n; i++) {
         const char *name = r->names->items[i];
         int found = package_exists(a, name, source, err);
-        if (!found)
-            continue;
-        cleanup_strlist struct strlist argv = {0};
-        strlist_split(&argv,
-                      source ? "apt-get -q source --only-source --print-uris"
-                             : "apt-get -q download --print-uris",
-                      " ");
-        strlist_add(&argv, name);
-        out->chosen = xstrdup(name);
-        return found < 0 ? -1 : list_uris(a, &argv, NULL, out, err);
+        if (found)
+            return found < 0 ? -1 : list_files(r, a, name, out, err);
     }
     if (!a)
         return -1;

@@ -50,9 +50,10 @@ deb() { # name version [field]
 }
 
 # A mirror whose package `top` stays, and needs one of this version.
-mirror() { # version
-  local arch index release=mirror/dists/bookworm
-  arch=$(dpkg --print-architecture)
+mirror() { # version [architecture]
+  local arch index suite=${SUITE:-bookworm}
+  local release=mirror/dists/$suite
+  arch=${2:-$(dpkg --print-architecture)}
   index=main/binary-$arch/Packages
   rm -rf mirror
   mkdir -p mirror/pool "$release/main/binary-$arch"
@@ -60,7 +61,7 @@ mirror() { # version
   deb needed "$1"
   (cd mirror && dpkg-scanpackages -m pool 2>/dev/null) >"$release/$index"
   {
-    printf 'Origin: Example\nSuite: bookworm\nCodename: bookworm\nArchitectures: %s\nComponents: main\nSHA256:\n' "$arch"
+    printf 'Origin: Example\nSuite: %s\nCodename: %s\nArchitectures: %s\nComponents: main\nSHA256:\n' "$suite" "$suite" "$arch"
     echo " $(sha256sum <"$release/$index" | cut -c1-64) $(stat -c %s "$release/$index") $index"
   } >Release
   gpg --batch --quiet --yes -u mirror@localhost --clearsign -o "$release/InRelease" Release 2>/dev/null
@@ -191,4 +192,56 @@ made_of() { # version
   echo "$output"
   [ "$status" -eq 1 ]
   [[ "$output" == *NO_PUBKEY*REPO_KEYRING* ]]
+}
+
+# What a recipe takes out of a package is of the architecture that it is built for, and the name of the package
+# may be one that leads to today's.
+package_source() { # dependency
+  mkdir -p recipes/two
+  cat >recipes/two/recipe.yaml <<X
+description: what is in a package
+architectures: [x86_64, s390x, aarch64, ppc64le]
+sources:
+  content: {debian: {packages: [gone, top], architecture: target, dependency: "$1"}}
+builder: {packages: [bash, coreutils], tools: [bash]}
+run: build.sh
+X
+  SUITE=$(. /etc/os-release && echo "$VERSION_CODENAME") # a source is of this machine's distribution
+  printf 'set -eu\nmkdir -p /out/two/opt\ncp /src/content/usr/share/needed/version /out/two/opt/\n' >recipes/two/build.sh
+}
+
+foreign() { # an architecture that this machine has not: kbuild's name and Debian's
+  [ "$(uname -m)" = s390x ] && echo aarch64 arm64 || echo s390x s390x
+}
+
+@test "a source is the package that another one depends on, for the target's architecture" {
+  read -r arch debian < <(foreign)
+  package_source 'need*'
+  mirror 1.0 "$debian"
+  build --arch="$arch" two
+  [ "$(content_of build/kata-static-two.tar.xz opt/version)" = "needed 1.0" ]
+  build provenance two --arch="$arch" -o - | grep -q '"pkg:deb/[a-z]*/needed@1.0'
+  # As all packages: it stays until it is asked for anew, it can be pinned, and it is there offline.
+  mirror 1.1 "$debian"
+  rm -rf build
+  build --offline --arch="$arch" two
+  [ "$(content_of build/kata-static-two.tar.xz opt/version)" = "needed 1.0" ]
+  build --arch="$arch" update two
+  build --arch="$arch" lock two
+  grep -qF "archive packages:debian/$SUITE/$debian/package?gone,top&dependency=need* sha256=" versions.lock
+  build --locked --arch="$arch" two
+  [ "$(content_of build/kata-static-two.tar.xz opt/version)" = "needed 1.1" ]
+  # This machine's architecture has no such packages, and no others take their place.
+  run -1 build two --arch="$(uname -m)"
+  echo "$output"
+  [[ "$output" == *"has none of these packages: gone top"* ]]
+}
+
+@test "a package without such a dependency is an error that says so" {
+  read -r arch debian < <(foreign)
+  package_source 'linux-image-*'
+  mirror 1.0 "$debian"
+  run -1 build --arch="$arch" two
+  echo "$output"
+  [[ "$output" == *"top depends on no package linux-image-*"*"hint: change \`dependency\`"* ]]
 }

@@ -213,6 +213,63 @@ TEST(packages_of_one_version_over_architectures)
     strlist_free(&a.names);
 }
 
+// A package that only names the one of today, with what it depends on.
+static void make_naming_package(struct place *p, const char *depends)
+{
+    run_sh(p,
+           "rm -rf m; mkdir -p m/dists/bookworm/main/binary-s390x; cd m/dists/bookworm\n"
+           "entry() { printf 'Package: %%s\nVersion: 6.1.9-1\nArchitecture: s390x\nFilename: "
+           "pool/%%s.deb\nSize: 1\nSHA256: %%s\n%%s\n' $1 $1 $(echo $1 | sha256sum | cut -c1-64) "
+           "\"${2:-}\"; }\n"
+           "{ entry image-s390x \"Depends: %s\nBreaks: image-broken\n\"; entry image-6.1-s390x\n"
+           "entry image-5.9-s390x; entry image-broken; entry firmware\n"
+           "} > main/binary-s390x/Packages\n"
+           "{ printf 'Origin: Debian\nSuite: bookworm\nCodename: bookworm\n"
+           "Architectures: amd64 s390x\nComponents: main\nSHA256:\n'\n"
+           "f=main/binary-s390x/Packages\n"
+           "echo \" $(sha256sum < $f | cut -c1-64) $(stat -c %%s $f) $f\"; } > Release\n"
+           "export GNUPGHOME=%s/gpg; gpg --batch --quiet --yes -u corp@localhost --clearsign -o "
+           "InRelease Release 2>/dev/null; rm Release; gpgconf --kill gpg-agent",
+           depends, p->folder);
+}
+
+TEST(a_dependency_is_taken_instead_of_the_package_that_names_it)
+{
+    struct place *p = *state;
+    struct asking a;
+    cleanup_error struct error *err = NULL;
+    char itself[DIGEST_HEX_SIZE], followed[DIGEST_HEX_SIZE];
+    struct package_set set = {0};
+    ask_for_top(p, &a);
+    make_naming_package(p, "firmware, image-6.1-s390x (= 6.1.9-1)");
+    strlist_free(&a.names);
+    strlist_add(&a.names, "image-amd64"); // of another architecture: it is not there
+    strlist_add(&a.names, "image-s390x");
+    a.request.kind = PACKAGES_FIRST;
+    a.request.arch = arch_find("s390x", NULL);
+    assert_ok(packages_resolve(&a.request, &p->o, itself, &err), &err);
+    a.request.dependency = "image-*"; // another request
+    assert_int_equal(packages_known(&a.request, &p->o, followed, &err), 0);
+    assert_ok(packages_resolve(&a.request, &p->o, followed, &err), &err);
+    assert_string_not_equal(itself, followed);
+    assert_ok(packages_open(&a.request, &p->o, followed, &set, &err), &err);
+    assert_int_equal(set.n, 1);
+    assert_string_equal(set.chosen, "image-6.1-s390x");
+    assert_string_equal(set.items[0].file, "image-6.1-s390x_6.1.9-1_s390x.deb");
+    package_set_free(&set);
+    // None, or which of two?
+    make_naming_package(p, "firmware");
+    assert_refused(packages_refresh(&a.request, &p->o, followed, &err), &err,
+                   "image-s390x depends on no package image-*, which would be the source");
+    make_naming_package(p, "image-6.1-s390x, image-5.9-s390x");
+    assert_refused(packages_refresh(&a.request, &p->o, followed, &err), &err,
+                   "image-s390x depends on image-5.9-s390x image-6.1-s390x, and only one package");
+    // One of the two is enough for apt, so either could be what is installed.
+    make_naming_package(p, "image-6.1-s390x | image-5.9-s390x");
+    assert_refused(packages_refresh(&a.request, &p->o, followed, &err), &err, "image-5.9-s390x");
+    strlist_free(&a.names);
+}
+
 TEST(what_is_no_package_name_is_refused)
 {
     // Each would mean something else to apt.
@@ -227,8 +284,10 @@ TEST(what_is_no_package_name_is_refused)
         cleanup_error struct error *err = NULL;
         a = (struct asking){.distribution = {(char *)"debian", (char *)"bookworm"}};
         strlist_add(&a.names, names[i]);
-        a.request = (struct packages_request){PACKAGES_BUILDER, &a.distribution, arch_host(),
-                                              &a.names, NULL};
+        a.request = (struct packages_request){.kind = PACKAGES_BUILDER,
+                                              .distribution = &a.distribution,
+                                              .arch = arch_host(),
+                                              .names = &a.names};
         assert_refused(packages_resolve(&a.request, &p->o, digest, &err), &err,
                        "is not the name of a package");
         strlist_free(&a.names);
