@@ -90,12 +90,12 @@ merge-builds: kbuild
 kata-tarball: all-tarball
 	@./kbuild merge build --target=all
 
-.PHONY: demo clean install uninstall deb image
-# Only what the demo needs; `make check` brings the tools of the tests.
-demo:
+.PHONY: demo first-proof clean install uninstall deb image
+# Only what the demo needs; `make check` brings the tools of the tests. The first proof is the demo's beginning.
+demo first-proof:
 	tools/install-dependencies build run demo
 	$(MAKE) kbuild
-	tools/demo
+	tools/demo$(if $(filter first-proof,$@), --first)
 
 # What is made of the table of verbs and options; the results are committed.
 COMPLETIONS := bash:kbuild.bash zsh:_kbuild fish:kbuild.fish

@@ -1,0 +1,78 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The demo without what it takes from the network: what it installs, and that it ends where a proof fails. A script
+# stands in for kbuild, which makes an image of text; the demo itself, with the real kbuild, is in real_demo.bats.
+
+bats_require_minimum_version 1.5.0
+
+REPOSITORY=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+
+setup() {
+  PLACE=$BATS_TEST_TMPDIR/checkout
+  mkdir -p "$PLACE/tools" && cd "$PLACE" || return 1
+  cp "$REPOSITORY/tools/demo" tools/
+  export LOG=$BATS_TEST_TMPDIR/calls IMAGE_TEXT=sealed OPEN_ANSWER="none of its 1 key slots is for this host key" OPEN_STATUS=1 BOOT_STATUS=0
+  cat >kbuild <<'X'
+#!/bin/bash
+echo "$*" >>"$LOG"
+share=opt/kata/share/kata-containers
+case "$1 ${2:-}" in
+  "se test-key") mkdir -p "$3"; touch "$3/TEST-host-key.pem" "$3/HKD-TEST-1.crt" ;;
+  "se open") echo "$OPEN_ANSWER" >&2; exit "$OPEN_STATUS" ;;
+  boot\ *)
+    [ "$BOOT_STATUS" -eq 0 ] || exit "$BOOT_STATUS"
+    mkdir -p build/first-proof/logs
+    printf '[1.0] x{"smoke-init":1,"cmdline":"%s"}\r\n' "$SE_KERNEL_PARAMS" >build/first-proof/logs/boot-boot-image-se-smoke.log ;;
+  boot-image-se-smoke\ *)
+    mkdir -p "made/$share" build/first-proof
+    echo "$IMAGE_TEXT" >"made/$share/kata-containers-se.img"
+    tar -cJf build/first-proof/kata-static-boot-image-se-smoke.tar.xz -C made "./$share/kata-containers-se.img" ;;
+  *) touch kata-static.tar.xz build/x.tar.xz ;;
+esac
+X
+  chmod +x kbuild
+}
+
+@test "the demo installs what it needs to build, run and boot, and no tool of the tests" {
+  cd "$REPOSITORY"
+  for target in demo first-proof; do
+    run -0 make -s -n "$target" MAKE=true
+    [[ "${lines[0]}" == "tools/install-dependencies build run demo" ]]
+  done
+  tools/install-dependencies --list build run demo | sort -u >"$LOG"
+  # Each of these is for tests, and for nothing else.
+  for package in bats clang clang-tidy cppcheck shellcheck libcmocka-dev skopeo docker-registry slurm-wlm chromium golang-go lintian; do
+    tools/install-dependencies --list test readers deb | grep -qx "$package"
+    ! grep -qx "$package" "$LOG" || { echo "the demo installs $package"; return 1; }
+  done
+  grep -q '^qemu-system' "$LOG"
+}
+
+@test "the first proof shows what the guest said, and ends there" {
+  run -0 tools/demo --first
+  echo "$output"
+  [[ "$output" == *'{"smoke-init":1,"cmdline":"greeting=hello"}'* ]]
+  [ "$(grep -c '^=> Proven: ' <<<"$output")" -eq 3 ]
+  [[ "$output" != *$'\e'* ]] # it is no terminal
+  run -1 grep '^merge' "$LOG"
+  run -0 tools/demo
+  [[ "$output" == *"The real thing"*"kata-static.tar.xz"* ]]
+  [ "$(tail -n 3 "$LOG")" = "boot-image-se
+boot boot-image-se
+merge build" ]
+}
+
+@test "where a proof fails the demo fails, and says nothing good after that" {
+  IMAGE_TEXT="x greeting=hello" run -1 tools/demo --first
+  [[ "$output" == *"demo: the command line can be read in the image"* ]]
+  [[ "$output" != *Proven* ]]
+  OPEN_STATUS=0 run -1 tools/demo --first
+  [[ "$output" == *"demo: another key opened the image"* ]]
+  OPEN_ANSWER="no space left" run -1 tools/demo --first
+  [[ "$output" == *"not because it is another one"* ]]
+  BOOT_STATUS=3 run -3 tools/demo
+  echo "$output"
+  [[ "$output" != *"that boots"* && "$output" != *"The real thing"* ]]
+  run -2 tools/demo --frist
+  [[ "$output" == usage:* ]]
+}
