@@ -265,7 +265,7 @@ static const char manual_end[] =
     ".TP\n.B 3\nA step failed.\n"
     ".TP\n.B 130\nInterrupted.\n"
     ".SH ENVIRONMENT\n"
-    "README.md lists the variables. Those of upstream have the same meaning as there; "
+    "docs/variables.md lists the variables. Those of upstream have the same meaning as there; "
     "KBUILD_SOURCES and KBUILD_CACHE are the same as the options.\n"
     ".SH FILES\n"
     ".TP\n.I versions.lock\nBeside versions.yaml: the commit or digest of each branch, tag and "

@@ -41,8 +41,9 @@ X
   done
   tools/install-dependencies --list build run demo | sort -u >"$LOG"
   # Each of these is for tests, and for nothing else.
+  tools/install-dependencies --list test readers deb >"$BATS_TEST_TMPDIR/tests"
   for package in bats clang clang-tidy cppcheck shellcheck libcmocka-dev skopeo docker-registry slurm-wlm chromium golang-go lintian; do
-    tools/install-dependencies --list test readers deb | grep -qx "$package"
+    grep -qx "$package" "$BATS_TEST_TMPDIR/tests"
     ! grep -qx "$package" "$LOG" || { echo "the demo installs $package"; return 1; }
   done
   grep -q '^qemu-system' "$LOG"
@@ -75,4 +76,53 @@ merge build" ]
   [[ "$output" != *"that boots"* && "$output" != *"The real thing"* ]]
   run -2 tools/demo --frist
   [[ "$output" == usage:* ]]
+}
+
+@test "the image for trials takes the variables of the real one" {
+  cd "$REPOSITORY/recipes"
+  variables() { sed -n '/^variables:/,/^image:/p' "$1/recipe.yaml"; }
+  [ "$(variables boot-image-se | wc -l)" -gt 20 ]
+  diff <(variables boot-image-se) <(variables boot-image-se-smoke)
+}
+
+# ---- the recording in README.md ----
+
+@test "a recording is drawn as it was printed, and nothing in it can act" {
+  cd "$BATS_TEST_TMPDIR"
+  cat >frames.json <<'J'
+[{"t": 0.0, "lines": ["\u001b[1m$ kbuild t\u001b[0m", "  1 running, 3 s <script>"]},
+ {"t": 61.2, "lines": ["\u001b[1m$ kbuild t\u001b[0m", "=> \u001b[32mProven & \u001b]0;x\u0007done\u009b\u001b[39m </text><script>x()</script>"]}]
+J
+  run -0 "$REPOSITORY/tools/record-demo" --from frames.json out.svg
+  [[ "$output" == "out.svg: "*" bytes, 61 s of the run" ]]
+  python3 - <<'P'
+import xml.etree.ElementTree as tree
+svg = tree.parse("out.svg").getroot()
+names = {e.tag.split("}")[1] for e in svg.iter()}
+assert names == {"svg", "title", "desc", "style", "rect", "g", "text", "tspan"}, names
+texts = ["".join(e.itertext()) for e in svg.iter() if e.tag.endswith("}text")]
+assert texts == ["make first-proof", "0:00", "1:01", "$ kbuild t", "1 running, 3 s <script>",
+                 "=>Proven & done</text><script>x()</script>"], texts
+P
+  # What does not stay is hidden where nothing moves, and what stays is not.
+  grep -qE '^\.f0_1,?.*\{opacity:0\}' out.svg
+  run -1 grep -E '\.f1_2[^{]*\{opacity:0\}' out.svg
+  # A recording that cannot be read leaves the old file.
+  echo '[]' >frames.json
+  run -1 "$REPOSITORY/tools/record-demo" --from frames.json out.svg
+  [[ "$output" == *"has no frames"* ]]
+  [ -s out.svg ]
+}
+
+@test "the recording that README.md shows is of this demo, small, and names no machine" {
+  svg=$REPOSITORY/docs/first-proof.svg
+  grep -qF '(docs/first-proof.svg)' "$REPOSITORY/README.md"
+  [ "$(stat -c %s "$svg")" -lt 153600 ]
+  run -1 grep -nE '/(tmp|home|root|work|var|mnt|srv)/|<script|<image|@import|url\(|[a-z]+@[a-z]' "$svg"
+  [ "$(grep -oE 'https?://[^"< ]*' "$svg" | sort -u)" = http://www.w3.org/2000/svg ]
+  # Each sentence of the first proof is in it, and what boot says of a sealed image.
+  while read -r sentence; do
+    grep -qF "$sentence" "$svg" || { echo "record it again (tools/record-demo): it lacks '$sentence'"; return 1; }
+  done < <(sed -n '/^first_proof()/,/^}/s/^  say "\([^$]*\)"$/\1/p' "$REPOSITORY/tools/demo")
+  [ "$(sed -n '/<desc>/,/<\/desc>/p' "$svg" | grep -c '^kbuild: proven: ')" -eq 4 ]
 }
