@@ -50,12 +50,15 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); // a file limit (ulimit -f) is then an ordinary error (EFBIG)
     registry_take_login();
-    int other;
-    if (run_other_program(argc, argv, &other))
-        return other;
-    struct global_options g = {0};
     struct error *err = NULL;
-    int status = ci_log_open(&err) < 0 ? -1 : run(argc, argv, &g, &err);
+    int other, status = ci_log_open(&err);
+    if (run_other_program(argc, argv, &other)) {
+        error_free(err); // about a variable that is not theirs
+        return other;
+    }
+    struct global_options g = {0};
+    if (!err)
+        status = run(argc, argv, &g, &err);
     if (err) {
         print_error(err);
         status = exit_status(&g.line, err);

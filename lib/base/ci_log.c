@@ -50,8 +50,9 @@ int ci_log_open(struct error **err)
     output_read_by_runner(ci.runner != CI_NONE);
     output_guard(ci.runner == CI_GITHUB);
     // Whole lines, in the order in which they are printed on both: no part of one stands alone.
+    static char buffer[1 << 16];
     if (output_is_read(stdout))
-        setvbuf(stdout, NULL, _IOLBF, 1 << 16);
+        setvbuf(stdout, buffer, _IOLBF, sizeof buffer);
     return 0;
 }
 

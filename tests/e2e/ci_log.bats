@@ -252,6 +252,21 @@ X
   run ! grep -q '^::group' log
 }
 
+@test "kbuild run sums up its one node, made and then found" {
+  make_recipe top 'needs: [ok]'
+  kb ok -q
+  GITHUB_ACTIONS=true GITHUB_STEP_SUMMARY=$PROJECT/summary.md kb --json run top:x86_64 >events
+  [ "$(jq -r '.event' events | sed -n '1p;$p' | paste -sd' ')" = "run summary" ]
+  [ "$(tail -n 1 events | jq -c '[.outcome, (.made | map(.node)), (.cached | map(.node)), .results]')" = '["done",["top:x86_64"],["ok:x86_64"],[]]' ]
+  grep -q '^| made | <code>top</code> |' summary.md
+  kb --json run top:x86_64 >events
+  [ "$(tail -n 1 events | jq -c '[.outcome, (.made | map(.node))]')" = '["done",[]]' ]
+  tail -n 1 events | jq -e '.cached | map(.node) | index("top:x86_64") != null'
+  make_recipe bad '' 'exit 3'
+  run -3 --separate-stderr kb --json run bad:x86_64
+  [ "$(tail -n 1 <<<"$output" | jq -c '[.event, .outcome, (.failed | map(.node))]')" = '["summary","failed",["bad:x86_64"]]' ]
+}
+
 @test "an interrupted run says so in its last event" {
   make_recipe slow '' 'echo begun; sleep 60'
   kb_exec --json slow >events 2>log 3>&- &
