@@ -301,14 +301,18 @@ int plan_use_registry(const struct plan *p, struct error **err)
     const json_t *registry = json_object_get(p->header, "registry");
     const char *artefacts = plan_text(registry, "artefacts");
     const char *builders = plan_text(registry, "builders"), *slash = strchr(artefacts, '/');
+    if (!slash || slash == artefacts || !slash[1]) {
+        error_set(err, ERROR_USAGE, "the plan names no registry: \"artefacts\" is \"%s\"",
+                  artefacts);
+        return error_hint(err, "it is where results go: plan again, with ARTEFACT_REGISTRY and "
+                               "ARTEFACT_REPOSITORY");
+    }
     if (*builders && set_or_compare("BUILDER_REGISTRY", builders, err) < 0)
         return -1;
-    if (slash) {
-        cleanup_free char *host = xstrndup(artefacts, (size_t)(slash - artefacts));
-        if (set_or_compare("ARTEFACT_REGISTRY", host, err) < 0 ||
-            set_or_compare("ARTEFACT_REPOSITORY", slash + 1, err) < 0)
-            return -1;
-    }
+    cleanup_free char *host = xstrndup(artefacts, (size_t)(slash - artefacts));
+    if (set_or_compare("ARTEFACT_REGISTRY", host, err) < 0 ||
+        set_or_compare("ARTEFACT_REPOSITORY", slash + 1, err) < 0)
+        return -1;
     setenv("PUSH_TO_REGISTRY", "yes", 0);
     return 0;
 }

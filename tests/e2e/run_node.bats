@@ -153,6 +153,13 @@ steps() { # machine
     [ "$status" -eq 2 ]
     [[ "$output" == *damaged* ]]
   done
+  # Its result would go nowhere.
+  for artefacts in '' '"artefacts":"nowhere"' '"artefacts":"/kata"' '"artefacts":"127.0.0.1:1/"'; do
+    sed "1s|\"registry\":{[^}]*}|\"registry\":{$artefacts}|" plan >damaged
+    run here two run base:x86_64 --plan=damaged
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"the plan names no registry"* ]]
+  done
   run here one run base:x86_64 --plan=plan --source x=debian
   [ "$status" -eq 2 ]
   [[ "$output" == *"run does not accept --source with --plan"* ]]
