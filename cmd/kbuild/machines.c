@@ -375,6 +375,28 @@ static int words_for(const struct spread_context *s, const struct arch *arch, st
 
 typedef int place_action(struct build *b, struct error **err);
 
+// Opened without targets: nothing is evaluated.
+static int check_place(const struct spread_context *s, const struct arch *arch, struct error **err)
+{
+    struct build_options o = s->g->build;
+    cleanup_free char *output = arch_expand(s->output, arch ? arch : arch_host());
+    o.output = output;
+    struct build *b = build_open(&o, err);
+    int result = b ? build_check_output(b, err) : -1;
+    if (b)
+        build_close(b);
+    return result;
+}
+
+static int check_places(void *context, struct error **err)
+{
+    const struct spread_context *s = context;
+    int result = s->all->n ? 0 : check_place(s, NULL, err);
+    for (size_t i = 0; i < s->all->n && !result; i++)
+        result = check_place(s, s->all->items[i], err);
+    return result;
+}
+
 static int place_for(const struct spread_context *s, const struct arch *arch, place_action *place,
                      bool only_results, struct error **err)
 {
@@ -442,6 +464,7 @@ static int spread(struct global_options *g, const struct strlist *words,
                                      .grain = grain_of(g),
                                      .keep_going = g->build.keep_going,
                                      .open = open_spread,
+                                     .check_places = check_places,
                                      .place = place_all,
                                      .place_made = place_made,
                                      .context = &s};

@@ -582,6 +582,11 @@ int build_run(struct build *b, struct error **err)
     return run_nodes(b, RUN_ALL, err);
 }
 
+int build_check_output(struct build *b, struct error **err)
+{
+    return output_folder(b, err) < 0 ? -1 : 0;
+}
+
 int build_place(struct build *b, struct error **err)
 {
     return output_folder(b, err) < 0 ? -1 : run_nodes(b, RUN_FOUND, err);

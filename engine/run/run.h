@@ -54,6 +54,8 @@ int build_evaluate(struct build *b, bool resolve, struct error **err);
 
 // Makes everything that the targets need, and puts the results in the output directory.
 int build_run(struct build *b, struct error **err);
+// Makes the output directory, if it is not there: before work whose results go there.
+int build_check_output(struct build *b, struct error **err);
 // Places the results of the targets, which are in the cache or the shared cache; makes nothing:
 // ERROR_AGAIN if one is in neither.
 int build_place(struct build *b, struct error **err);

@@ -251,6 +251,13 @@ lose_content() { # NAME
   echo "$output"
   [ "$status" -eq 1 ]
   [[ "$output" == *"submitting one:x86_64 to Slurm"*"ontact"* ]]
+  # Results that could not be placed are not made.
+  : >file
+  run spread one -o file
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"opening the output directory file: file is a file, not a directory"* ]]
+  [ ! -s "$CLUSTER/runs" ]
   # Nor is there a run to report.
   rm -rf build
   ARTEFACT_REGISTRY=127.0.0.1:1 run spread one

@@ -163,7 +163,9 @@ static int run_round(const struct spread_request *r, int round, struct rounds *r
     struct build *b = r->open(r->context, err);
     int result = b ? make_plan(r, b, round > 1, &p, err) : -1;
     size_t n = result < 0 ? 0 : count_jobs(&p);
-    if (n)
+    if (n && round == 1)
+        result = r->check_places(r->context, err);
+    if (n && !result)
         result = round > ROUNDS ? still_missing(err) : run_plan(r, b, &p, rounds, err);
     else if (!result && rounds->followed)
         build_keep_costs(b);

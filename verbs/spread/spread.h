@@ -24,6 +24,8 @@ struct spread_request {
     bool keep_going; // after a failure, with what does not depend on it
     // A new build with the targets added.
     struct build *(*open)(void *context, struct error **err);
+    // Before the first job: can results be placed?
+    int (*check_places)(void *context, struct error **err);
     // Places the results here, when all of them are in the shared cache. `after_jobs`: how they
     // came there was shown.
     int (*place)(void *context, bool after_jobs, struct error **err);
