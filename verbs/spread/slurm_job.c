@@ -25,7 +25,8 @@ char *job_script(const struct job_request *job, const char *mark)
                "# Its last error is seen by squeue, or what the shell says if there is no kbuild.\n"
                "error=$(sed -n 's/^kbuild: error: //p' \"$said\" | tail -n 1)\n"
                "[ \"$status\" = 0 ] || scontrol update JobId=\"$SLURM_JOB_ID\" Comment=\"%s%s$(\n"
-               "  echo \"${error:-$(tail -n 1 \"$said\")}\" | cut -c 1-500)\"\n"
+               "  printf '%%s' \"${error:-$(grep -v '^kbuild: ' \"$said\" | tail -n 1)}\" | "
+               "cut -c 1-500)\"\n"
                "exit \"$status\"\n",
                job->id, job->command, mark, *mark ? " " : "");
     return buf_take(&text);
