@@ -150,25 +150,39 @@ int remote_prefetch(struct build *b, struct node **order, size_t count, evaluate
 
 // ---- contents ----
 
-static int has_layers(struct registry *registry, const struct entry *e, struct error **err)
+static bool is_output(const struct entry *e, const json_t *layer)
+{
+    const json_t *outputs = json_object_get(e->record, "outputs");
+    for (size_t i = 0; i < json_array_size(outputs); i++) {
+        const char *name = json_string_value(json_object_get(json_array_get(outputs, i), "name"));
+        if (name && entry_layer(e, name) == layer)
+            return true;
+    }
+    return false;
+}
+
+static int has_layers(struct registry *registry, const struct entry *e, bool only_outputs,
+                      struct error **err)
 {
     const json_t *layers = json_object_get(e->manifest, "layers");
     int has = 1;
     for (size_t i = 0; i < json_array_size(layers) && has > 0; i++) {
-        const char *hex = oci_descriptor_digest(json_array_get(layers, i), NULL);
-        has = hex ? registry_has_blob(registry, hex, err) : 0;
+        const json_t *layer = json_array_get(layers, i);
+        const char *hex = oci_descriptor_digest(layer, NULL);
+        if (!only_outputs || is_output(e, layer))
+            has = hex ? registry_has_blob(registry, hex, err) : 0;
     }
     return has;
 }
 
-int entry_has_content(struct build *b, const struct node *node, const struct entry *e,
-                      struct error **err)
+static int has_content(struct build *b, const struct node *node, const struct entry *e,
+                       bool only_outputs, struct error **err)
 {
     struct error *why = NULL;
     struct registry *registry = remote_repository(b->remote, node, false, err);
     if (!registry)
         return -1;
-    int has = has_layers(registry, e, &why);
+    int has = has_layers(registry, e, only_outputs, &why);
     registry_close(registry);
     if (has >= 0)
         return has;
@@ -180,10 +194,18 @@ int entry_has_content(struct build *b, const struct node *node, const struct ent
     return 1;
 }
 
+int entry_has_content(struct build *b, const struct node *node, const struct entry *e,
+                      struct error **err)
+{
+    return has_content(b, node, e, false, err);
+}
+
+// What a pull needs: no files that an entry has for others beside the outputs. A machine that finds
+// all of those does not push the entry again.
 int remote_has_content(struct build *b, const struct node *node, struct error **err)
 {
     const struct entry *e = job_of(node)->entry;
-    return e ? entry_has_content(b, node, e, err) : 0;
+    return e ? has_content(b, node, e, !entry_is_image(b->remote, node), err) : 0;
 }
 
 struct pulled_output {

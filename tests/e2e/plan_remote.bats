@@ -64,6 +64,21 @@ top:x86_64 to make" ]
   rm -r "registry/docker/registry/v2/blobs/sha256/${layer:0:2}/$layer" "registry/docker/registry/v2/repositories/kata/cached-artefacts/app/_layers/sha256/$layer"
   plan --push app
   [ "$(nodes_to_make | xargs)" = "app:x86_64" ]
+  # Whichever file of an entry is lost: what the plan has to make is there when it is made, on a machine that has nothing.
+  rm -r registry/docker cache
+  make_all --plan="oci:$(push_project app)"
+  cp -r registry/docker before
+  tag=kbuild-$(curl -sf "http://127.0.0.1:$PORT/v2/kata/cached-artefacts/app/tags/list" | jq -r '.tags[] | select(startswith("kbuild-"))' | cut -d- -f2)
+  layers=$(manifest cached-artefacts/app "$tag" | jq -r '.layers[].digest' | cut -d: -f2)
+  [ "$(wc -l <<<"$layers")" -gt 2 ]
+  for layer in $layers; do
+    rm -rf "registry/docker/registry/v2/blobs/sha256/${layer:0:2}/$layer" "registry/docker/registry/v2/repositories/kata/cached-artefacts/app/_layers/sha256/$layer" machine-*
+    make_all --plan="oci:$(push_project app)"
+    plan --push app
+    [ -z "$(nodes_to_make)" ]
+    rm -r registry/docker
+    cp -r before registry/docker
+  done
 }
 
 @test "a login is for the registry that the machine names, and a machine without one says what it lacks" {
