@@ -71,6 +71,24 @@ static int print_verdict(const struct check_report *report, const char *file, in
                            "each line");
 }
 
+// A project's file names keys for what is built there. Of a file that was handed over it may be a
+// part, and then the one who made it would say whose signature counts.
+static int refuse_project_keys(const struct global_options *g, struct error **err)
+{
+    const struct chosen_setting *s = &g->defaults.all[SETTING_TRUSTED_KEYS];
+    if (s->origin != SET_BY_FILE || s->file->owner != SETTINGS_PROJECT)
+        return 0;
+    cleanup_free char *place = setting_origin_text(s), *own = settings_user_path();
+    error_user(err,
+               "%s: trusted-keys: a project cannot say whose signature counts for a file that "
+               "was handed over, since it may have come with it",
+               place);
+    return error_hint(err,
+                      "--trusted-keys=FILE names the signer's public key, which you got in another "
+                      "way than the file; your own file, %s, can name it, too",
+                      own ? own : "~/.config/kbuild/kbuild.yaml");
+}
+
 // Whom the user trusts. NULL in *out: no signature is required.
 static int load_keys(struct global_options *g, struct trusted_keys **out, struct error **err)
 {
@@ -83,7 +101,8 @@ static int load_keys(struct global_options *g, struct trusted_keys **out, struct
                                "--unsigned looks at no signature: leave out what needs one");
         return 0;
     }
-    if (!path && security_variable("KBUILD_TRUSTED_KEYS", &named, err) < 0)
+    if (!path && (refuse_project_keys(g, err) < 0 ||
+                  security_variable("KBUILD_TRUSTED_KEYS", &named, err) < 0))
         return -1;
     if (!path && !named) {
         usage_error(err, "check", "whose signature counts is not known");

@@ -180,6 +180,23 @@ refused() { # status, text, command
   refused 1 "builder.pub.pem belongs to user 4242" check kata-static-one.tar.xz
 }
 
+@test "a kbuild.yaml that came with the file does not say whose signature counts" {
+  SIGNER=TEST-other.pem sign kata-static-one.tar.xz
+  echo 'trusted-keys: other.pub.pem' >kbuild.yaml
+  refused 1 "kbuild.yaml:1: trusted-keys: a project cannot say whose signature counts" \
+    env -u KBUILD_SETTINGS "$KBUILD" check kata-static-one.tar.xz
+  [[ "$output" != *"good "* ]]
+  # What the user says goes before it, also in a file of his own.
+  mkdir -p own/kbuild
+  echo "trusted-keys: $PWD/builder.pub.pem" >own/kbuild/kbuild.yaml
+  run env -u KBUILD_SETTINGS XDG_CONFIG_HOME="$PWD/own" "$KBUILD" check kata-static-one.tar.xz
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"bad          signature     nobody whom you trust vouches for this file"* ]]
+  sign kata-static-one.tar.xz
+  env -u KBUILD_SETTINGS XDG_CONFIG_HOME="$PWD/own" "$KBUILD" check kata-static-one.tar.xz
+  env -u KBUILD_SETTINGS KBUILD_TRUSTED_KEYS=builder.pub.pem "$KBUILD" check kata-static-one.tar.xz
+}
+
 @test "a signed file under another name, and an old release, are not taken for what was asked for" {
   sign kata-static-one.tar.xz --release 3.19.0
   cp kata-static-one.tar.xz kata-static-two.tar.xz
