@@ -197,6 +197,13 @@ refused() { # status, text, command
   env -u KBUILD_SETTINGS KBUILD_TRUSTED_KEYS=builder.pub.pem "$KBUILD" check kata-static-one.tar.xz
 }
 
+@test "a fifo in the place of the signature does not hang" {
+  mkfifo kata-static-one.tar.xz.intoto.jsonl
+  run timeout 10 "$KBUILD" check --trusted-keys builder.pub.pem kata-static-one.tar.xz
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"reading the signature: reading kata-static-one.tar.xz.intoto.jsonl: it is a special file"* ]]
+}
+
 @test "a signed file under another name, and an old release, are not taken for what was asked for" {
   sign kata-static-one.tar.xz --release 3.19.0
   cp kata-static-one.tar.xz kata-static-two.tar.xz
