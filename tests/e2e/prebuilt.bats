@@ -200,3 +200,27 @@ push_upstream() { # content
   [ "$(digest_of_tag cached-artefacts/low "latest-main-$ARCH")" = "$before" ]
   run ! grep -q kbuild- <(curl -s "http://127.0.0.1:$PORT/v2/kata/cached-artefacts/low/tags/list")
 }
+
+@test "what is prebuilt was not built here, and proves nothing of a file that somebody handed over" {
+  start_registry
+  push_upstream upstream
+  noisy low
+  noisy top "needs: [low]" 'mkdir -p /out/top/opt; cp /deps/low/opt/low /out/top/opt/top'
+  openssl genpkey -algorithm ed25519 -out TEST-key.pem 2>/dev/null
+  openssl pkey -in TEST-key.pem -pubout -out TEST-key.pub.pem
+  KBUILD_SIGNING_KEY=TEST-key.pem "$KBUILD" sign --release 1 upstream/kata-static-low.tar.xz
+  run kb check upstream/kata-static-low.tar.xz --trusted-keys TEST-key.pub.pem --reproduce low --prebuilt low
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *$'\n'"bad          reproduction  "*"not made here: low"* ]]
+  [[ "$output" != *"good         reproduction"* ]]
+  run ! ran low
+  # A part of it that was taken is said.
+  kb --prebuilt low top
+  cp build/kata-static-top.tar.xz .
+  KBUILD_SIGNING_KEY=TEST-key.pem "$KBUILD" sign --release 1 kata-static-top.tar.xz
+  run kb check kata-static-top.tar.xz --trusted-keys TEST-key.pub.pem --reproduce top --prebuilt low
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *$'\n'"not checked  reproduction  "*"not made here: low"* ]]
+}

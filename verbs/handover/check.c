@@ -285,24 +285,29 @@ static bool came_from_registry(struct build *b, const struct node *node)
     return json_object_get(record, SHARED_MARK) != NULL;
 }
 
-// A result of somebody else proves nothing: he may be the one who handed the file over.
-static void check_made_here(struct check_run *c)
+// A result of somebody else proves nothing: he may be the one who handed the file over. Returns
+// false if it is the target itself that was not made here.
+static bool check_made_here(struct check_run *c)
 {
     struct build *b = c->r->build;
-    struct strlist others = {0};
-    bool asked = false;
+    cleanup_strlist struct strlist others = {0};
+    bool asked = false, prebuilt = false;
     for (size_t i = 0; i < b->graph.n; i++) {
         const struct node *node = b->graph.nodes[i];
         if (node->kind != NODE_ARTIFACT || !came_from_registry(b, node))
             continue;
         asked |= job_of(node)->asked;
+        prebuilt |= job_of(node)->prebuilt != NULL;
         strlist_add(&others, node_label(node));
     }
     cleanup_free char *names = strlist_join(&others, ", ");
     if (others.n)
         finding(c, asked ? CHECK_BAD : CHECK_SKIPPED, "reproduction",
-                "from a registry, and not made here: %s; USE_CACHE=no makes them", names);
-    strlist_free(&others);
+                "from a registry, and not made here: %s; %s", names,
+                prebuilt ? "without --prebuilt (KBUILD_PREBUILT, prebuilt in kbuild.yaml) and with "
+                           "USE_CACHE=no they are made"
+                         : "USE_CACHE=no makes them");
+    return !asked;
 }
 
 // Why two builds of it differ by intent, or NULL.
@@ -334,12 +339,12 @@ static int check_reproduction(struct check_run *c, struct error **err)
     int differing = build_verify(c->r->build, &o, report_line, c, err);
     if (differing < 0)
         return -1;
+    bool made = check_made_here(c);
     if (differing)
         report_difference(c);
-    else
+    else if (made)
         finding(c, CHECK_GOOD, "reproduction", "%s, built here, is the same, byte by byte",
                 c->r->target);
-    check_made_here(c);
     return 0;
 }
 
