@@ -245,11 +245,37 @@ static int read_cache(struct recipe_reader *r, const struct yaml *node, void *ta
     return 0;
 }
 
+// Whether what will be made at this path is below `top`: what of it exists is, links followed.
+static bool will_be_below(const char *path, const char *top)
+{
+    char real[PATH_MAX];
+    struct stat st;
+    cleanup_free char *rest = xstrdup(path);
+    while (!realpath(rest, real)) {
+        char *slash = strrchr(rest, '/');
+        if (errno != ENOENT || lstat(rest, &st) == 0 || !slash || slash == rest)
+            return false; // a link to nothing could lead anywhere
+        *slash = '\0';
+    }
+    return path_below(real, top);
+}
+
+// It may be made by the build.
 static int read_output(struct recipe_reader *r, const struct yaml *node, void *target)
 {
+    char top[PATH_MAX];
+    const struct settings_reader *s = settings_of(r);
     if (read_cache(r, node, target) < 0)
         return -1;
-    return is_project(r) && !path_is_clean(node->text) ? refuse_outside(r, node, "--output") : 0;
+    if (!is_project(r))
+        return 0;
+    cleanup_free char *path = absolute(s, node->text);
+    bool inside = path_is_clean(node->text) && realpath(s->directory, top);
+    for (size_t i = 0; inside && i < arch_count; i++) {
+        cleanup_free char *of_arch = arch_expand(path, &arch_table[i]);
+        inside = will_be_below(of_arch, top);
+    }
+    return inside ? 0 : refuse_outside(r, node, "--output");
 }
 
 // ---- sources ----

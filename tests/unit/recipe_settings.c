@@ -192,6 +192,10 @@ TEST(a_project_decides_nothing_for_the_machine)
     put(p, "sub/kata/x", "");
     cleanup_free char *link = xasprintf("%s/link", p->folder);
     assert_int_equal(symlink("/etc", link), 0);
+    cleanup_free char *dangling = xasprintf("%s/sub/dangling", p->folder);
+    assert_int_equal(symlink("/nowhere/x", dangling), 0);
+    cleanup_free char *of_arch = xasprintf("%s/sub/s390x", p->folder);
+    assert_int_equal(symlink("../..", of_arch), 0);
     static const struct {
         const char *text, *message, *hint;
     } cases[] = {
@@ -211,6 +215,11 @@ TEST(a_project_decides_nothing_for_the_machine)
         {"trusted-keys: /etc/passwd\n",
          "1:15: trusted-keys: '/etc/passwd' is outside of the project, DIR", NULL},
         {"output: ../x\n", "1:9: output: '../x' is outside of the project, DIR", "--output"},
+        {"output: link\n", "1:9: output: 'link' is outside of the project, DIR", "--output"},
+        {"output: link/new/x\n", "1:9: output: 'link/new/x' is outside of the project, DIR", NULL},
+        {"output: sub/dangling\n", "1:9: output: 'sub/dangling' is outside of the project, DIR",
+         NULL},
+        {"output: sub/{arch}\n", "1:9: output: 'sub/{arch}' is outside of the project, DIR", NULL},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         refuses(p, SETTINGS_PROJECT, cases[i].text, cases[i].message, cases[i].hint);
