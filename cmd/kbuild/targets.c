@@ -398,6 +398,19 @@ int verb_explain(struct global_options *g, struct strlist *words, struct error *
     return result;
 }
 
+// With the directories, if they are those of the command line only.
+static void note_how_to_build(struct global_options *g, const char *name)
+{
+    cleanup_strlist struct strlist words = {0}, directories = {0};
+    option_values(g, "--recipes", &directories);
+    strlist_add(&words, "kbuild");
+    for (size_t i = 0; i < directories.n; i++)
+        strlist_addf(&words, "--recipes %s", directories.items[i]);
+    strlist_add(&words, name);
+    cleanup_free char *command = strlist_join(&words, " ");
+    log_note("`%s` builds it; docs/recipes.md has all keys", command);
+}
+
 int verb_new(struct global_options *g, struct strlist *words, struct error **err)
 {
     struct new_request r = {.recipes = g->recipes.items[g->recipes.n - 1],
@@ -420,7 +433,7 @@ int verb_new(struct global_options *g, struct strlist *words, struct error **err
         print("%s\n", files.items[i]);
     fflush(stdout);
     if (!result)
-        log_note("`kbuild %s` builds it; docs/recipes.md has all keys", r.name);
+        note_how_to_build(g, r.name);
     return result;
 }
 

@@ -199,7 +199,9 @@ static bool any_template(const char *text)
 static const struct form form_line = {is_line, "a text of one line is expected"};
 static const struct form form_template = {any_template, TEMPLATE_RULE};
 static const struct form form_name = {
-    name_is_clean, "a name is made of a-z 0-9 . _ - and begins with a letter or digit"};
+    name_is_clean,
+    "a name is made of a-z 0-9 . _ -, begins with a letter or digit, and has at most 100 "
+    "characters"};
 static const struct form form_name_pattern = {name_pattern_is_clean,
                                               "a name or pattern is made of a-z 0-9 . _ - * ?"};
 static const struct form form_package = {is_package, "this cannot be the name of a package"};

@@ -107,7 +107,9 @@ cp /recipe/data /out/one/opt/; echo extra >/out/one-extra/opt/extra'
 }
 
 @test "a folder of one's own is made" {
-  kb new mine --recipes own/recipes
+  run --separate-stderr kb new mine --recipes own/recipes
+  [ "$status" -eq 0 ]
+  [[ "$stderr" == *'`kbuild --recipes own/recipes mine` builds it'* ]]
   [ -e own/recipes/mine/recipe.yaml ]
   kb mine --recipes own/recipes
   [ -e build/kata-static-mine.tar.xz ]

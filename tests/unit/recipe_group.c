@@ -52,8 +52,9 @@ TEST_WITH(bad_groups_are_refused, set_up, tear_down)
         {G "members: [a, a]\n", F "3:14: members: 'a' is listed twice"},
         {G "members: {x86_64: []}\n", F "3:19: x86_64: the list is empty"},
         {G "members: {x86_64: [a], amd64: [b]}\n", F "3:24: x86_64 is listed twice"},
-        {G "members: {x86_64: [a], s390x: [../b]}\n", F
-         "3:32: s390x: '../b': a name is made of a-z 0-9 . _ - and begins with a letter or digit"},
+        {G "members: {x86_64: [a], s390x: [../b]}\n",
+         F "3:32: s390x: '../b': a name is made of a-z 0-9 . _ -, begins with a letter or digit, "
+           "and has at most 100 characters"},
         {G "members: {x86_64: [a]}\narchitectures: [x86_64, s390x]\n",
          F "4:16: architectures: the group has no members for s390x"},
         {G "members: {x86_64: [a], s390x: [b]}\narchitectures: [x86_64]\n",

@@ -187,7 +187,9 @@ TEST(keys_that_do_not_go_together_are_refused)
 
 TEST(wrong_names_are_refused)
 {
-#define NAME "a name is made of a-z 0-9 . _ - and begins with a letter or digit"
+#define NAME                                                                                       \
+    "a name is made of a-z 0-9 . _ -, begins with a letter or digit, and has at most 100 "         \
+    "characters"
     static const struct refusal cases[] = {
         {S "outputs: [A]\n", F "3:11: outputs: 'A': " NAME, NULL},
         {S "outputs: ['../a']\n", F "3:11: outputs: '../a': " NAME, NULL},

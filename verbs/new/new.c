@@ -178,7 +178,9 @@ static int check_name(const struct new_request *r, struct error **err)
 {
     if (!recipe_name_is_valid(r->name)) {
         error_set(err, ERROR_USAGE, "'%s' cannot be the name of a target", r->name);
-        return error_hint(err, "a name is made of a-z 0-9 . _ - and begins with a letter or digit");
+        return error_hint(err,
+                          "a name is made of a-z 0-9 . _ -, begins with a letter or digit, and "
+                          "has at most 100 characters");
     }
     bool own = r->set && same_file(recipe_set_origin(r->set, r->name), r->recipes);
     if (r->set && recipe_exists(r->set, r->name) && (own || !r->like)) {
