@@ -179,6 +179,43 @@ static int check_folder(struct store *s, const char *name, struct error **err)
     return fd < 0 ? -1 : 0;
 }
 
+static bool has_content(const struct store *s, const char *name)
+{
+    cleanup_strlist struct strlist names = {0};
+    cleanup_error struct error *ignored = NULL; // check_folder() says what is wrong with it
+    cleanup_close int fd =
+        openat(s->root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    return fd >= 0 && list_directory_at(fd, name, &names, &ignored) == 0 && names.n;
+}
+
+// Whether kbuild made it: all folders are there before one of them has something in it.
+static bool is_store(const struct store *s)
+{
+    struct stat st;
+    bool all = true;
+    for (size_t i = 0; i < ARRAY_LEN(folders); i++)
+        all &= fstatat(s->root, folders[i], &st, AT_SYMLINK_NOFOLLOW) == 0;
+    return all || fstatat(s->root, "lock", &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+// A directory of somebody's that happens to have a tmp/ would lose what is in it.
+static int refuse_directories_of_others(const struct store *s, struct error **err)
+{
+    const char *name = NULL;
+    for (size_t i = 0; !name && i < ARRAY_LEN(folders) + ARRAY_LEN(others); i++) {
+        const char *one = i < ARRAY_LEN(folders) ? folders[i] : others[i - ARRAY_LEN(folders)];
+        if (has_content(s, one))
+            name = one;
+    }
+    if (!name || is_store(s))
+        return 0;
+    error_user(err, "%s is no cache of kbuild: its directory %s is not one that kbuild made",
+               s->directory, name);
+    return error_hint(err,
+                      "kbuild removes what it does not need from there: name a new or an empty "
+                      "directory as the cache");
+}
+
 // Makes missing folders. An existing store that can't be written is no error.
 static int open_folders(struct store *s, struct error **err)
 {
@@ -186,7 +223,7 @@ static int open_folders(struct store *s, struct error **err)
     bool there = stat(s->directory, &st) == 0;
     s->root =
         folder_open(s->directory, "cache", FOLDER_OWNER_WRITABLE | (there ? 0 : FOLDER_MAKE), err);
-    if (s->root < 0)
+    if (s->root < 0 || refuse_directories_of_others(s, err) < 0)
         return -1;
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
         if (mkdirat(s->root, folders[i], 0755) < 0 && errno != EEXIST && !only_reading(errno) &&

@@ -72,6 +72,32 @@ refused() { # words... : kbuild one ends with 1 and says them
   [ "$(stat -c %a cache)" = 775 ]
 }
 
+@test "a directory that has a tmp of its own is no cache, and nothing in it changes" {
+  make_recipe one
+  for name in tmp locks damaged trees git; do
+    mkdir -p "home/$name/work"
+    touch "home/$name/work.lock" "home/$name/work/file" home/notes
+    find home | sort >before
+    for words in one "cache gc --max-size=0" "cache verify" "cache info"; do
+      # shellcheck disable=SC2086
+      run "$KBUILD" --builder=host --cache home $words
+      [ "$status" -eq 1 ]
+      [[ "$output" == *"home is no cache of kbuild: its directory $name is not one that kbuild made"* ]]
+    done
+    find home | sort | cmp - before
+    rm -r home
+  done
+  # Other things may lie there, and a cache that lacks a directory is one.
+  mkdir -p home/work/tmp home/tmp
+  touch home/work/tmp/file
+  "$KBUILD" --builder=host --cache home one
+  rm -r home/verified home/locks
+  "$KBUILD" --builder=host --cache home one
+  rm home/lock
+  "$KBUILD" --builder=host --cache home one
+  [ -e home/work/tmp/file ]
+}
+
 @test "a record that another user planted is not believed, and results are no names of that user's files" {
   need_root
   make_recipe one
