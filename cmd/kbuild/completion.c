@@ -36,11 +36,20 @@ static char *architectures(bool several)
 // The kind of a placeholder in help: "FILE", "DIR", "gzip|zstd".
 static char *kind_of(const char *placeholder)
 {
-    static const char *const files[] = {
-        "FILE",      "IMAGE",    "IMAGE|-",  "HKD",           "HKD...", "KEY",
-        "INITRD",    "PARMFILE", "FILE|DIR", "VERSIONS_YAML", "KERNEL", "FILE|oci:REFERENCE",
-        "host|PATH", "FILE|none"};
-    static const char *const targets[] = {"TARGET", "TARGET...", "TARGET[=REFERENCE],..."};
+    static const char *const files[] = {"FILE",
+                                        "IMAGE",
+                                        "IMAGE|-",
+                                        "HKD",
+                                        "KEY",
+                                        "INITRD",
+                                        "PARMFILE",
+                                        "FILE|DIR",
+                                        "VERSIONS_YAML",
+                                        "KERNEL",
+                                        "FILE|oci:REFERENCE",
+                                        "host|PATH",
+                                        "FILE|none"};
+    static const char *const targets[] = {"TARGET", "TARGET[=REFERENCE],..."};
     if (is_any_of(placeholder, files, ARRAY_LEN(files)))
         return xstrdup("@files");
     if (is_any_of(placeholder, targets, ARRAY_LEN(targets)))
@@ -74,7 +83,10 @@ void operands_read(const struct verb *v, struct operands *out)
     strlist_split(&words, v->flags & OWN_PARSER ? "FILE..." : v->operands, " ");
     for (size_t i = 0; i < words.n; i++) {
         char *word = words.items[i];
-        out->repeated = strstr(word, "...") != NULL;
+        char *dots = strstr(word, "...");
+        out->repeated = dots != NULL;
+        if (dots)
+            *dots = 0; // what may be repeated is of the same kind
         // "[TAG]" and "[build|se|snp]": what is optional is offered, too.
         cleanup_free char *bare = *word == '[' ? words_of(word) : xstrdup(word);
         cleanup_free char *kind = *word == '[' && strchr(word, '|') ? steal(bare) : kind_of(bare);

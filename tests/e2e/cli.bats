@@ -251,6 +251,8 @@ complete_words() { # words...; the last one is being typed
   [ "$(complete_words "$k" pack --format '')" = "tar.xz tar.zst" ]
   touch file.tar.xz
   [ "$(complete_words "$k" unpack file)" = file.tar.xz ]
+  [ "$(complete_words "$k" sign file)" = file.tar.xz ]
+  [ "$(complete_words "$k" payload image file.tar.xz file)" = file.tar.xz ]
 }
 
 @test "hints and messages name only verbs and options that there are" {

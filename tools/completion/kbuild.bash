@@ -85,7 +85,7 @@ _kbuild_operands() { # a verb and a place: what can be there
     'pack 2') echo '@files' ;;
     'unpack 1') echo '@files' ;;
     'unpack 2') echo '@folders' ;;
-    'se seal '*) echo '@nothing' ;;
+    'se seal '*) echo '@files' ;;
     'se open 1') echo '@files' ;;
     'se info 1') echo '@files' ;;
     'se verify 1') echo '@files' ;;
@@ -102,9 +102,9 @@ _kbuild_operands() { # a verb and a place: what can be there
     'payload push 3') echo '@nothing' ;;
     'payload index 1') echo '@nothing' ;;
     'payload index '*) echo '@nothing' ;;
-    'payload image '*) echo '@nothing' ;;
+    'payload image '*) echo '@files' ;;
     'provenance 1') echo '@targets' ;;
-    'sign '*) echo '@nothing' ;;
+    'sign '*) echo '@files' ;;
     'check 1') echo '@files' ;;
     'report '*) echo '@targets' ;;
     'versions get 1') echo '@nothing' ;;

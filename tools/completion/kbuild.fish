@@ -165,6 +165,7 @@ complete -c kbuild -n '__kbuild_at "pack" 1' -f -a '(__fish_complete_directories
 complete -c kbuild -n '__kbuild_at "pack" 2' -F
 complete -c kbuild -n '__kbuild_at "unpack" 1' -F
 complete -c kbuild -n '__kbuild_at "unpack" 2' -f -a '(__fish_complete_directories (commandline -ct))'
+complete -c kbuild -n '__kbuild_at "se seal" 1 more' -F
 complete -c kbuild -n '__kbuild_at "se open" 1' -F
 complete -c kbuild -n '__kbuild_at "se info" 1' -F
 complete -c kbuild -n '__kbuild_at "se verify" 1' -F
@@ -177,7 +178,9 @@ complete -c kbuild -n '__kbuild_at "config" 2' -F
 complete -c kbuild -n '__kbuild_at "measure" 1' -f -a 'snp sev-es sev tdx'
 complete -c kbuild -n '__kbuild_at "measure" 2' -f -a '(__kbuild_targets)'
 complete -c kbuild -n '__kbuild_at "payload push" 1' -F
+complete -c kbuild -n '__kbuild_at "payload image" 1 more' -F
 complete -c kbuild -n '__kbuild_at "provenance" 1' -f -a '(__kbuild_targets)'
+complete -c kbuild -n '__kbuild_at "sign" 1 more' -F
 complete -c kbuild -n '__kbuild_at "check" 1' -F
 complete -c kbuild -n '__kbuild_at "report" 1 more' -f -a '(__kbuild_targets)'
 complete -c kbuild -n '__kbuild_at "help" 1 more' -f -a '(__kbuild_help_words)'
