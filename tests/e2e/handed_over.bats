@@ -290,6 +290,19 @@ make("link.tar", ("opt/passwd", tarfile.SYMTYPE, 0o777, "../../etc/passwd"))
 make("absolute.tar", ("opt/passwd", tarfile.SYMTYPE, 0o777, "/etc/passwd"))
 make("twice.tar", ("opt/x", f, 0o644, ""), ("./opt/x", f, 0o644, ""))
 make("up.tar", ("../x", f, 0o644, ""))
+l, h, d = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
+make("climbs.tar", ("s", l, 0o777, "."), ("t", l, 0o777, "s/s/../../x"))
+make("through.tar", ("d", d, 0o755, ""), ("d/up", l, 0o777, ".."), ("d/up/out", l, 0o777, "../x"))
+make("below-file.tar", ("a/b", f, 0o644, ""), ("a", f, 0o644, ""))
+make("dangling.tar", ("x", f, 0o644, ""), ("y", h, 0o644, "opt/victim"))
+make("later.tar", ("y", h, 0o644, "x"), ("x", f, 0o644, ""))
+make("kinds.tar", ("x", f, 0o644, ""), ("x", d, 0o755, ""))
+make("harmless.tar", ("d", d, 0o755, ""), ("d", d, 0o755, ""), ("d/x", f, 0o644, ""), ("y", h, 0o644, "d/x"),
+     ("d/z", l, 0o777, "../y"), ("w", l, 0o777, "d/../y"), ("v", l, 0o777, "w"))
+with tarfile.open("capability.tar", "w", format=tarfile.PAX_FORMAT) as t:
+    m = tarfile.TarInfo("opt/ping")
+    m.pax_headers = {"SCHILY.xattr.security.capability": "\1\0\0\2\0\40" + 14 * "\0"}
+    t.addfile(m)
 make("placeholder.tar", ("opt/kata/share/kata-containers/kata-containers-se.img", tarfile.DIRTYPE, 0o755, ""))
 with tarfile.open("empty-image.tar", "w") as t:
     t.addfile(tarfile.TarInfo("opt/kata/share/kata-containers/kata-containers-se.img"))
@@ -301,6 +314,14 @@ Y
   bad contents "links that lead out of the archive" absolute.tar
   bad contents "there twice, so that readers may differ: 1, the first is opt/x" twice.tar
   bad contents ".." up.tar
+  bad contents "links that lead out of the archive: 1, the first is t" climbs.tar
+  bad contents "names that lead through a link or a file: 1, the first is d/up/out" through.tar
+  bad contents "names that lead through a link or a file: 1, the first is a/b" below-file.tar
+  bad contents "hard links to what is no file before them: 1, the first is y" dangling.tar
+  bad contents "hard links to what is no file before them: 1, the first is y" later.tar
+  bad contents "there twice, so that readers may differ: 1, the first is x" kinds.tar
+  bad contents "programs with capabilities: 1, the first is opt/ping" capability.tar
+  good harmless.tar -- "good         contents      an archive of 7 members"
   bad "SE image" "is an empty file: a placeholder that starts nothing" empty-image.tar
   head -c 100 kata-static-one.tar.xz >cut.tar.xz
   sign cut.tar.xz

@@ -145,56 +145,6 @@ int tarball_version(int fd, const char *name, const struct listing *l, char **ou
     return 0;
 }
 
-// Faults of members, each with its first one.
-static const char *const fault_names[] = {
-    "device nodes, fifos or sockets", "set-user-ID or set-group-ID programs",
-    "links that lead out of the archive", "names that are there twice, so that readers may differ"};
-enum member_fault { FAULT_NODE, FAULT_SETUID, FAULT_LINK, FAULT_TWICE, FAULTS };
-
-static bool has_fault(const struct listing_entry *e, enum member_fault fault, struct map *seen)
-{
-    bool link = S_ISLNK(e->mode), directory = S_ISDIR(e->mode);
-    switch (fault) {
-    case FAULT_NODE:
-        return !link && !directory && !S_ISREG(e->mode);
-    case FAULT_SETUID:
-        return S_ISREG(e->mode) && e->mode & (S_ISUID | S_ISGID);
-    case FAULT_LINK:
-        return link && link_reach(e->path, e->link) == LINK_OUTSIDE;
-    default:
-        return map_add(seen, e->path, 0) && !directory;
-    }
-}
-
-static void check_members(struct check_run *c, const struct listing *l)
-{
-    size_t files = 0;
-    uint64_t bytes = 0;
-    int before = c->bad;
-    for (enum member_fault fault = 0; fault < FAULTS; fault++) {
-        struct map seen = {0};
-        size_t n = 0;
-        const char *first = NULL;
-        for (size_t i = 0; i < l->n; i++)
-            if (has_fault(&l->entries[i], fault, &seen) && !n++)
-                first = l->entries[i].path;
-        map_free(&seen);
-        if (n)
-            finding(c, CHECK_BAD, "contents", "%s: %zu, the first is %s", fault_names[fault], n,
-                    first);
-    }
-    for (size_t i = 0; i < l->n; i++) {
-        files += S_ISREG(l->entries[i].mode);
-        bytes += l->entries[i].size;
-    }
-    if (c->bad == before)
-        finding(
-            c, CHECK_GOOD, "contents",
-            "an archive of %zu members, %zu of them files, with %llu bytes; no other kinds than "
-            "directories and links that stay inside, no name that leads out or is there twice",
-            l->n, files, (unsigned long long)bytes);
-}
-
 static int check_version(struct check_run *c, const struct listing *l, struct error **err)
 {
     cleanup_free char *version = NULL;
@@ -236,7 +186,7 @@ static int check_archive(struct check_run *c, size_t *images, struct error **err
     if (result < 0) {
         result = finding_of_error(c, "contents", why, err);
     } else {
-        check_members(c, &l);
+        check_archive_members(c, &l);
         result = check_version(c, &l, err);
         for (size_t i = 0; !result && i < l.n; i++)
             if (S_ISREG(l.entries[i].mode) && !l.entries[i].hardlink &&

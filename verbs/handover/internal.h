@@ -79,6 +79,10 @@ int tarball_version(int fd, const char *name, const struct listing *l, char **ou
 // Whether the file begins as an archive that the reader knows, and is not something else.
 bool is_archive(int fd);
 
+// ---- members.c ----
+// Says what is wrong with members of an archive, or that nothing is.
+void check_archive_members(struct check_run *c, const struct listing *l);
+
 // ---- measurement.c ----
 // Whether this is the JSON of launch_reference(). *out is to be json_decref()ed.
 bool is_launch_reference(const struct buf *text, json_t **out);
