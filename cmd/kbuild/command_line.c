@@ -83,6 +83,11 @@ static int unknown_option(const struct command_line *c, const char *word, size_t
         strlist_add(&names, "--version");
     if (!strcmp(name, "--help") || !strcmp(name, "--version"))
         return error_set(err, ERROR_USAGE, "%s takes no value", name);
+    if (find_option(v->options, v->option_count, word, n)) {
+        error_set(err, ERROR_USAGE, "%s: the option %s stands before the verb", v->name, name);
+        return error_hint(err, "only options that verbs have in common can: kbuild %s %s", v->name,
+                          name);
+    }
     const char *nearest = nearest_name(name, &names);
     const struct verb *other = other_verb_with(word, n);
     error_set(err, ERROR_USAGE, "%s%sunknown option %s", c->named ? v->name : "",

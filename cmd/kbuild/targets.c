@@ -42,7 +42,7 @@ static int unknown_target(struct recipe_set *set, const struct strlist *targets,
     }
     strlist_add_all(&names, targets);
     const char *nearest = strlist_has(targets, meant) ? meant : nearest_name(word, &names);
-    bool is_verb = !verb_too && (verb_find(word, NULL) || verb_is_group(word));
+    bool is_verb = verb_find(word, NULL) || verb_is_group(word);
     cleanup_error struct error *why = NULL;
     recipe_get(set, word, &why); // also names the recipe with that output
     error_set(err, ERROR_USAGE, verb_too ? "unknown verb or target '%s'" : "unknown target '%s'",

@@ -147,6 +147,10 @@ verbs() {
   wrong "--help takes no value" t --help=plan
   wrong "unknown target 'plan'" t plan
   [[ "$output" == *"write a verb before the targets: kbuild plan"* ]]
+  wrong "build: the option --trace stands before the verb" --trace build t
+  [[ "$output" == *"kbuild build --trace"* && "$output" != *"did you mean"* ]]
+  wrong "unknown verb or target 'build'" --trace x build t
+  [[ "$output" == *"write a verb before the targets: kbuild build"* ]]
   wrong "unknown verb or target 'virtiofsd'" virtiofsd # nothing is near it
   [[ "$output" != *"did you mean"* ]]
   wrong "--prefix must be an absolute path" install t --prefix=usr
