@@ -17,6 +17,8 @@
 #include <string.h>
 #include <sys/file.h>
 
+#define TARGETS_FILE "targets" // in the output directory: what lies there
+
 // Writes only what differs, so that a run without work changes nothing.
 static int write_if_changed(int folder, const char *name, const char *path, const struct buf *text,
                             struct error **err)
@@ -189,6 +191,24 @@ static int check_pairs(const struct build *b, struct placed_files *f, struct err
     return 0;
 }
 
+// The trace is written last, and would take the place of a result.
+static int check_trace(const struct build *b, const struct placed_files *f, struct error **err)
+{
+    cleanup_strlist struct strlist names = {0};
+    strlist_add(&names, LAST_RUN_FILE);
+    strlist_add(&names, TARGETS_FILE);
+    for (size_t i = 0; i < f->n; i++)
+        strlist_add(&names, f->items[i].name);
+    for (size_t i = 0; b->options.trace && i < names.n; i++) {
+        cleanup_free char *path = xasprintf("%s/%s", b->options.output, names.items[i]);
+        if (!same_file(b->options.trace, path))
+            continue;
+        error_user(err, "--trace %s is %s, which the run writes, too", b->options.trace, path);
+        return error_hint(err, "name another file");
+    }
+    return 0;
+}
+
 int place_check(struct build *b, struct error **err)
 {
     struct placed_files files = {0};
@@ -202,6 +222,8 @@ int place_check(struct build *b, struct error **err)
     }
     if (!result && files.n)
         result = check_pairs(b, &files, err);
+    if (!result)
+        result = check_trace(b, &files, err);
     placed_files_free(&files);
     return result;
 }
@@ -212,7 +234,7 @@ int place_check(struct build *b, struct error **err)
 
 static char *targets_path(const char *directory)
 {
-    return xasprintf("%s/targets", directory);
+    return xasprintf("%s/" TARGETS_FILE, directory);
 }
 
 static struct output_target *add_target(struct output_targets *w)
@@ -265,7 +287,7 @@ int output_targets_read(const char *directory, struct output_targets *out, struc
         return 0;
     if (folder < 0)
         return error_errno(err, errno, "reading %s", path);
-    if (file_read_at(folder, "targets", path, 1 << 20, &text, &why) < 0) {
+    if (file_read_at(folder, TARGETS_FILE, path, 1 << 20, &text, &why) < 0) {
         if (why->errnum != ENOENT) {
             *err = why;
             return -1;
@@ -327,7 +349,8 @@ static int write_targets(int folder, const char *directory, struct output_target
         buf_printf(&text, "%s %s %s %s\n", *w->items[i].digest ? w->items[i].digest : PENDING,
                    w->items[i].file, w->items[i].target, w->items[i].arch);
     struct error *why = NULL;
-    if (file_read_at(folder, "targets", path, 1 << 20, &old, &why) < 0 && why->errnum != ENOENT) {
+    if (file_read_at(folder, TARGETS_FILE, path, 1 << 20, &old, &why) < 0 &&
+        why->errnum != ENOENT) {
         *err = why;
         return -1;
     }
@@ -336,7 +359,7 @@ static int write_targets(int folder, const char *directory, struct output_target
     bool none = why && !text.len;
     error_free(why);
     return same || none ? 0
-                        : file_write_at(folder, "targets", path, text.data, text.len, 0644, err);
+                        : file_write_at(folder, TARGETS_FILE, path, text.data, text.len, 0644, err);
 }
 
 static bool is_among(struct node **nodes, size_t n, const struct node *node)

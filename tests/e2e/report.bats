@@ -133,6 +133,16 @@ sign: {key: TEST_KEY, certificate: TEST_CERT, files: "*.ko"}' 'mkdir -p /out/one
   python3 "$REPOSITORY/tests/support/check_trace.py" run.trace
   FLAVOUR=rich run -1 kb high --trace no/where
   [[ "$output" == *"--trace"*"no/where"* && "$output" != *started* ]]
+  # What the run writes itself is not lost.
+  for file in build/kata-static-high.tar.xz ./build/low-version build/run.json build/../build/targets; do
+    sha256sum "$file" >sum
+    run -1 kb high --trace "$file"
+    [[ "$output" == *"--trace $file is build/"*"which the run writes, too"* ]]
+    sha256sum -c sum
+  done
+  run -1 kb report -o build/run.json
+  [[ "$output" == *"build/run.json is the record that the report is made from"* ]]
+  kb report
   make_recipe low "" 'exit 5'
   run -3 kb high --trace run.trace
   python3 "$REPOSITORY/tests/support/check_trace.py" run.trace low

@@ -67,6 +67,10 @@ int report_write(const struct report_request *r, char **written, struct error **
     *written = NULL;
     if (read_record(r->directory, record, &text, err) < 0)
         return -1;
+    if (path && same_file(path, record)) {
+        error_user(err, "%s is the record that the report is made from", path);
+        return error_hint(err, "its content would be lost: name another file");
+    }
     // Without the cache the page does not say what making the cached nodes took.
     struct store *store = is_directory(r->cache) ? store_open(r->cache, NULL) : NULL;
     int result = report_page(text.data ? text.data : "", text.len, record, r->targets, store,
