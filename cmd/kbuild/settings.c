@@ -8,31 +8,21 @@
 #include <jansson.h>
 #include <string.h>
 
-// A login does not belong into any of these, and so may be in one: what is before an '@' is hidden,
-// unless a digest comes after it. To be freed.
+// A login does not belong into any of these, and so may be in one: what is before the last '@' is
+// hidden, unless a digest comes after it. A password may have commas and '='. To be freed.
 static char *without_login(enum setting which, const char *text)
 {
     static const enum setting names[] = {SETTING_REGISTRY, SETTING_REPOSITORY,
                                          SETTING_BUILDER_REGISTRY, SETTING_PREBUILT};
-    struct buf out = {0};
-    bool name = false;
+    const char *at = NULL, *equals = strchr(text, '=');
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        name |= which == names[i];
-    if (!name)
+        for (const char *p = text; which == names[i] && (p = strchr(p, '@')); p++)
+            at = starts_with(p, "@sha256:") ? at : p;
+    if (!at)
         return xstrdup(text);
-    buf_add(&out, "", 0);
-    for (const char *p = text; *p;) {
-        size_t n = strcspn(p, ",=");
-        const char *at = memrchr(p, '@', n);
-        if (at && starts_with(at, "@sha256:"))
-            at = memrchr(p, '@', (size_t)(at - p));
-        buf_printf(&out, "%s%.*s", at ? "***" : "", (int)(n - (at ? (size_t)(at - p) : 0)),
-                   at ? at : p);
-        p += n;
-        if (*p)
-            buf_add(&out, p++, 1);
-    }
-    return buf_take(&out);
+    size_t kept =
+        which == SETTING_PREBUILT && equals && equals < at ? (size_t)(equals - text) + 1 : 0;
+    return xasprintf("%.*s***%s", (int)kept, text, at);
 }
 
 // ---- a line ----

@@ -147,6 +147,15 @@ only_root() {
   # A login where none belongs is not shown.
   run env ARTEFACT_REGISTRY=me:hunter2@127.0.0.1:1 KBUILD_PREBUILT=a=me:hunter2@x/y,b "$KBUILD" settings
   [[ "$output" == *"registry "*"***@127.0.0.1:1"*"environment ARTEFACT_REGISTRY"* ]]
+  # Whatever a password is made of.
+  for password in secret=word secret,word secret@word 's,e=c@r,et=word'; do
+    ARTEFACT_REGISTRY="user:$password@127.0.0.1:1" BUILDER_REGISTRY="user:$password@127.0.0.1:1/b" \
+      KBUILD_PREBUILT="a=r/x:1,one=user:$password@127.0.0.1:1/x" run "$KBUILD" settings
+    for part in user s,e secret word; do
+      [[ "$(grep -v '^# your own' <<<"$output")" != *"$part"* ]] || { echo "$output"; return 1; }
+    done
+    [[ "$output" == *"prebuilt "*"a=***@127.0.0.1:1/x"* ]]
+  done
   [[ "$output" != *hunter2* ]]
 }
 
