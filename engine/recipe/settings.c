@@ -311,12 +311,21 @@ static int read_source_map(struct recipe_reader *r, const struct yaml *node, voi
     return 0;
 }
 
+// "@" is for a digest; before anything else it ends a login.
+static bool has_login(const char *text)
+{
+    for (const char *p = text; (p = strchr(p, '@')); p++)
+        if (!starts_with(p, "@sha256:"))
+            return true;
+    return false;
+}
+
 static int read_prebuilt(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct strlist texts = {0};
     int result = read_lines(r, node, &texts);
     for (size_t i = 0; i < texts.n && !result; i++) {
-        if (strpbrk(texts.items[i], ", @") && !strstr(texts.items[i], "@sha256:"))
+        if (strpbrk(texts.items[i], ", ") || has_login(texts.items[i]))
             result = reader_error(r, node->items[i], // without the text: it may hold a login
                                   "TARGET or TARGET=REFERENCE is expected here");
         else

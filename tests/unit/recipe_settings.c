@@ -166,6 +166,10 @@ TEST(mistakes_are_named_with_their_place)
         {"repository: a:tag\n", "1:13: repository: 'a:tag' has a tag", NULL},
         {"prebuilt: [\"a=me:pass@reg/x\"]\n",
          "1:12: prebuilt: TARGET or TARGET=REFERENCE is expected here", NULL},
+        {"prebuilt: [\"a=me:pass@reg/x@sha256:aa\"]\n",
+         "1:12: prebuilt: TARGET or TARGET=REFERENCE is expected here", NULL},
+        {"prebuilt: [\"a=reg/x@sha256:aa,b=me:pass@reg/x\"]\n",
+         "1:12: prebuilt: TARGET or TARGET=REFERENCE is expected here", NULL},
         {"- jobs\n", "1:1: a map is expected here, but this is a list", NULL},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
