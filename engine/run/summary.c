@@ -407,7 +407,12 @@ static int append(const char *path, const struct buf *text, struct error **err)
     if (st.st_size + (off_t)text->len > JOB_SUMMARY_MAX)
         return error_user(err, "%s would have more than %d bytes, which GitHub refuses", path,
                           JOB_SUMMARY_MAX);
-    return fd_write_all(fd, path, text->data, text->len, err);
+    if (fd_write_all(fd, path, text->data, text->len, err) == 0)
+        return 0;
+    // A part of a table would spoil what the next one writes.
+    if (ftruncate(fd, st.st_size) < 0)
+        log_warning("%s ends with a part of a summary: %s", path, strerror(errno));
+    return -1;
 }
 
 void summary_for_job(const struct run_summary *sum)

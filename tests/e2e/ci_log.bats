@@ -138,6 +138,21 @@ balanced() { # commands
   grep -q '^kbuild: warning: the summary of the job' log
 }
 
+@test "github: a summary that does not fit on the disk leaves no part of it" {
+  unshare -m true 2>/dev/null || skip "needs root, to make a small disk"
+  mkdir small
+  # shellcheck disable=SC2016
+  github unshare -m bash -euc 'mount -t tmpfs -o size=4k tmpfs small
+    { printf "before\n"; head -c 3900 /dev/zero | tr "\0" x; printf "\n"; } >small/summary.md
+    status=0
+    GITHUB_STEP_SUMMARY=$PWD/small/summary.md "$1" --builder=host --cache cache ok || status=$?
+    cat small/summary.md >after
+    exit $status' bash "$KBUILD" >log
+  grep -q 'lacks this run: writing .*No space left on device' log
+  [ "$(wc -l <after)" -eq 2 ]
+  [ "$(wc -c <after)" -eq 3908 ]
+}
+
 @test "github: groups are balanced after an interrupt" {
   make_recipe slow '' 'echo begun; sleep 60'
   mkfifo pipe
