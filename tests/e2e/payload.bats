@@ -525,6 +525,11 @@ upstream_bases() {
   run kb payload push build --commit c0ffee --arch x86_64 --base oci:base:program --shim-components own.json --output oci:own:v
   [ "$status" -eq 0 ]
   [[ "$output" == *"these shims from it: qemu-own"* ]]
+  # What it does not name is nothing that is there.
+  echo '{"shims": {"qemu-own": {"x86_64": [{"name": "kernel"}, 1]}}}' >own.json
+  run kb payload push build --commit c0ffee --arch x86_64 --base oci:base:program --shim-components own.json --output oci:wrong
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"qemu-own lacks a component that has no name"* ]]
   echo '[]' >own.json
   run push build --base oci:base:program --shim-components own.json --output oci:wrong
   [ "$status" -eq 1 ]

@@ -159,8 +159,8 @@ static bool missing_of(const json_t *of_arch, const struct strlist *components, 
 {
     for (size_t i = 0; i < json_array_size(of_arch); i++) {
         const char *name = json_string_value(json_array_get(of_arch, i));
-        if (name && !has_component(components, name))
-            strlist_add(out, name);
+        if (!name || !has_component(components, name))
+            strlist_add(out, name ? name : "a component that has no name");
     }
     return json_array_size(of_arch) > 0;
 }
