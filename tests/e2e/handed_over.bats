@@ -250,6 +250,8 @@ refused() { # status, text, command
   sign kata-static-one.tar.xz -o elsewhere
   good kata-static-one.tar.xz --signature elsewhere --
   refused 1 "is a bundle of signatures, which is not signed itself" sign kata-static-one.tar.xz.intoto.jsonl
+  refused 1 "which is no text of one line" sign kata-static-one.tar.xz --release $'3.20.0\nx' -o other
+  [ ! -e other ]
   chmod o+r TEST-builder.pem
   refused 1 "can be read by everybody" sign kata-static-one.tar.xz -o other
   [ ! -e other ]

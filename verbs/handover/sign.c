@@ -33,6 +33,10 @@ static int set_release(struct signing *s, char *in_file, struct error **err)
         return error_hint(err, "--release=VERSION states it; who gets the file can ask for it, so "
                                "that nobody passes an old one for a new one");
     }
+    for (const char *p = release; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            return error_user(err, "%s: its release is '%s', which is no text of one line", s->file,
+                              release);
     s->release = xstrdup(release);
     return 0;
 }
