@@ -41,8 +41,9 @@ static struct counts count_nodes(void)
             c.cached++;
             break;
         case NODE_DONE:
-            c.pulled += t->wanted && task_was_taken(t);
-            c.made += t->wanted && !task_was_taken(t);
+            // also what nothing wants any more, since what is made of it is there
+            c.pulled += task_was_taken(t);
+            c.made += !task_was_taken(t);
             break;
         case NODE_RUNNING:
             c.running++;
@@ -162,7 +163,7 @@ void view_open(struct build *b, const struct schedule *schedule)
     view.style = b->options.view;
     if (view.style == VIEW_AUTO)
         view.style = live_terminal() ? VIEW_LIVE : VIEW_PLAIN;
-    view.opened_ms = now_ms();
+    view.opened_ms = b->run->opened_ms; // planning is a part of the run, also in its report
     log_redirect(log_line, NULL);
     if (view.style == VIEW_JSON && !b->options.only_results)
         run_event(b);

@@ -430,6 +430,18 @@ X
   kill "$COPROC_PID"
 }
 
+# ---- the live view ----
+
+@test "on a terminal what was made stays counted after its only user was made" {
+  make_recipe low "release: no"
+  make_recipe middle "release: no
+needs: [low]"
+  make_recipe high "needs: [middle]"
+  script -qec "$KBUILD --builder=host --cache cache high" /dev/null </dev/null >live
+  cat -v live
+  grep -q "1 running, 0 cached, 2 made, 0 to go" live
+}
+
 # ---- the end of a run ----
 
 @test "a run ends with what was made, pulled and cached, and how long it took" {
