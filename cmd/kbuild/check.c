@@ -19,8 +19,11 @@ int verb_sign(struct global_options *g, struct strlist *words, struct error **er
                              .output = option_value(g, "--output")};
     if (!r.key && security_variable("KBUILD_SIGNING_KEY", &r.key, err) < 0)
         return -1;
-    if (!r.key)
-        return usage_error(err, "sign", "--signing-key or KBUILD_SIGNING_KEY must name a key");
+    if (!r.key) {
+        usage_error(err, "sign", "--signing-key or KBUILD_SIGNING_KEY must name a key");
+        return error_hint(err, "`openssl genpkey -algorithm ed25519 -out builder.pem` makes one; "
+                               "docs/handed-over.md has the rest");
+    }
     if (r.output && words->n > 1)
         return usage_error(err, "sign", "--output is for one file");
     return handover_sign(&r, print_line, NULL, err);

@@ -153,9 +153,10 @@ static void report_sources(struct check_run *c, const json_t *definition)
         finding(c, CHECK_STATED, "source", "%s%s%s", provenance_at(one, "name"),
                 *provenance_at(one, "uri") ? ": " : "", provenance_at(one, "uri"));
     }
-    if (json_array_size(list) > shown)
-        finding(c, CHECK_STATED, "source", "and %zu other inputs, which the statement lists",
-                json_array_size(list) - shown);
+    const size_t rest = json_array_size(list) - shown;
+    if (rest)
+        finding(c, CHECK_STATED, "source", "%s%zu %sinput%s, which the statement lists",
+                shown ? "and " : "", rest, shown ? "other " : "", rest == 1 ? "" : "s");
 }
 
 static void report_provenance(struct check_run *c, const json_t *statement, const char *signer)
