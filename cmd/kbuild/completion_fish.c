@@ -93,7 +93,8 @@ static void fish_verbs(struct buf *out, const struct strlist *names)
 
 static const char fish_begin[] =
     "# SPDX-License-Identifier: Apache-2.0\n"
-    "# fish completion for kbuild: install it in a folder of $fish_complete_path. " MADE_BY "\n\n";
+    "# fish completion for kbuild: install it in a directory of $fish_complete_path. " MADE_BY
+    "\n\n";
 
 static const char fish_functions[] =
     "function __kbuild_parse # the verb, and how many operands follow it, before the word that is "

@@ -79,10 +79,10 @@ static void zsh_verb(const struct verb *v, struct buf *out)
     buf_puts(out, "      ) ;;\n");
 }
 
-static const char zsh_begin[] = "#compdef kbuild\n"
-                                "# SPDX-License-Identifier: Apache-2.0\n"
-                                "# zsh completion for kbuild: install it as _kbuild in a folder of "
-                                "$fpath. " MADE_BY "\n\n";
+static const char zsh_begin[] =
+    "#compdef kbuild\n"
+    "# SPDX-License-Identifier: Apache-2.0\n"
+    "# zsh completion for kbuild: install it as _kbuild in a directory of $fpath. " MADE_BY "\n\n";
 
 static const char zsh_end[] =
     "_kbuild_targets() {\n"

@@ -377,7 +377,7 @@ const struct verb verbs[] = {
      "After the changes it prints the text whose digest is the key of the result in the cache.",
      PLAN | OUTPUT | RESUME, NO_OPTIONS, verb_explain, 0},
     {"new", "NAME", 1, 1, NO_TARGETS, "write a recipe that builds, to begin with",
-     "It is the folder NAME of the recipes, with a recipe.yaml that explains its keys and a "
+     "It is the directory NAME of the recipes, with a recipe.yaml that explains its keys and a "
      "script. "
      "With --like it is a copy of another recipe that leaves its result under the new name. "
      "Nothing "

@@ -106,7 +106,7 @@ cp /recipe/data /out/one/opt/; echo extra >/out/one-extra/opt/extra'
   [ -z "$(find recipes -name '.*')" ]
 }
 
-@test "a folder of one's own is made" {
+@test "a directory of one's own is made" {
   run --separate-stderr kb new mine --recipes own/recipes
   [ "$status" -eq 0 ]
   [[ "$stderr" == *'`kbuild --recipes own/recipes mine` builds it'* ]]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# fish completion for kbuild: install it in a folder of $fish_complete_path. Made by `make docs` from cmd/kbuild/verbs.c.
+# fish completion for kbuild: install it in a directory of $fish_complete_path. Made by `make docs` from cmd/kbuild/verbs.c.
 
 set -g __kbuild_verbs build list plan run spread why explain new fetch update lock log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance sign check report settings cache versions help version
 set -g __kbuild_below 'se seal' 'se open' 'se info' 'se verify' 'se reference' 'se test-key' 'hkd verify' 'payload push' 'payload index' 'payload image' 'cache info' 'cache verify' 'cache gc' 'versions get'

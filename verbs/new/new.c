@@ -23,7 +23,7 @@ static const char recipe_template[] =
     "# What it can be built for; --arch chooses.\n"
     "architectures: [x86_64, s390x, aarch64, ppc64le]\n"
     "\n"
-    "# The script in this folder that makes it. It has no network.\n"
+    "# The script in this directory that makes it. It has no network.\n"
     "run: build.sh\n"
     "\n"
     "# The root file system that the script runs in.\n"
@@ -54,7 +54,7 @@ static const char recipe_template[] =
     "# Other targets whose files the script finds below /deps.\n"
     "# needs: [kernel]\n"
     "\n"
-    "# Folders beside this one that it finds below /shared.\n"
+    "# Directories beside this one that it finds below /shared.\n"
     "# shared: [my-common]\n"
     "\n"
     "# The names of the tarballs, if it is not one of the recipe's name.\n"
@@ -68,8 +68,8 @@ static const char recipe_template[] =
 
 static const char script_template[] =
     "#!/bin/bash\n"
-    "# Needs: /src/<source>, /deps/<target>, /recipe (this folder), none of which can be written "
-    "to.\n"
+    "# Needs: /src/<source>, /deps/<target>, /recipe (this directory), none of which can be "
+    "written to.\n"
     "# Leaves: /out/{name}, whose content becomes the tarball.\n"
     "# It runs in /build, which is empty; `kbuild shell {name}` opens a shell there.\n"
     "set -eu\n"
@@ -250,7 +250,7 @@ int new_recipe(const struct new_request *r, struct strlist *files, struct error 
         return -1;
     cleanup_free char *draft = make_temporary_directory(r->recipes, ".new-", err);
     if (!draft)
-        return error_hint(err, "recipes of your own go into a folder of yours: --recipes DIR");
+        return error_hint(err, "recipes of your own go into a directory of yours: --recipes DIR");
     int result = fill_and_place(r, like, draft, folder, files, err);
     remove_tree(draft, NULL); // a no-op after success
     return !result && r->set ? check_result(r, err) : result;
