@@ -241,6 +241,8 @@ static char *progress_text(const json_t *progress)
     double scale = bytes ? 1e6 : 1;
     unit = bytes ? "MB" : unit ? unit : "";
     what = what ? what : "";
+    if (done <= 0 && total <= 0)
+        return xstrdup(what); // how much there is, and was done, is not known
     return total > 0
                ? xasprintf("%s %.*f/%.*f %s", what, bytes, done / scale, bytes, total / scale, unit)
                : xasprintf("%s %.*f %s", what, bytes, done / scale, unit);

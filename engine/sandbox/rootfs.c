@@ -138,6 +138,7 @@ static int run_mmdebstrap(const struct rootfs_spec *spec, const char *root, cons
     strlist_add(&argv, root);
     strlist_add(&argv, sources_path);
     add_environment(&environment, work);
+    progress("extracting packages", 0, 0, "bytes");
     struct process p = {
         .argv = argv.items, .environment = environment.items, .input = -1, .mask = 022};
     cleanup_buf struct buf out = {0};

@@ -96,7 +96,9 @@ TEST(progress_is_shown_in_its_unit)
                 REPORT_PROGRESS, "x 1.5/3.0 MB");
     expect_text("{\"progress\": {\"what\": \"x\", \"done\": 2, \"total\": 0, \"unit\": \"files\"}}",
                 REPORT_PROGRESS, "x 2 files");
-    expect_text("{\"progress\": {}}", REPORT_PROGRESS, " 0 ");
+    expect_text("{\"progress\": {\"what\": \"x\", \"done\": 0, \"total\": 0, \"unit\": \"bytes\"}}",
+                REPORT_PROGRESS, "x");
+    expect_text("{\"progress\": {}}", REPORT_PROGRESS, "");
     expect_text("{\"log\": \"so\", \"warning\": true}", REPORT_WARNING, "so");
     expect_text("{\"log\": \"so\"}", REPORT_NOTE, "so");
 }
