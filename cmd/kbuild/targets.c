@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <string.h>
+#include <sys/stat.h>
 
 // Names of a target at upstream and in the output directory: "t-tarball",
 // "build/kata-static-t.tar.xz".
@@ -506,6 +507,9 @@ int verb_log(struct global_options *g, struct strlist *words, struct error **err
     cleanup_fclose FILE *f = fdopen(fd, "r");
     if (!f)
         out_of_memory();
+    struct stat st;
+    if (!fstat(fd, &st) && !st.st_size)
+        log_note("it is empty: nothing was printed");
     steal_fd(&fd);
     print_stream(stdout, f);
     if (ferror(f))

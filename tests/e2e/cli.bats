@@ -430,6 +430,14 @@ X
   kill "$COPROC_PID"
 }
 
+@test "an empty log is said to be empty" {
+  make_recipe silent
+  kb silent
+  run -0 --separate-stderr kb log silent
+  [ -z "$output" ]
+  [[ "$stderr" == *"it is empty: nothing was printed"* ]]
+}
+
 # ---- the live view ----
 
 @test "on a terminal what was made stays counted after its only user was made" {
