@@ -412,6 +412,18 @@ static void note_how_to_build(struct global_options *g, const char *name)
     log_note("`%s` builds it; docs/recipes.md has all keys", command);
 }
 
+// Those that `make install` wrote: the next installation removes whatever else is among them.
+static int refuse_installed(const struct global_options *g, const char *recipes, struct error **err)
+{
+    const struct places *p = &g->defaults.places;
+    cleanup_free char *installed = xasprintf("%s/recipes", p->project);
+    if (!p->installed || strcmp(recipes, installed) != 0)
+        return 0;
+    error_user(err, "%s has the installed recipes, which the next installation replaces", recipes);
+    return error_hint(err, "recipes of your own go into a directory of yours: --recipes default "
+                           "--recipes DIR (docs/settings.md)");
+}
+
 int verb_new(struct global_options *g, struct strlist *words, struct error **err)
 {
     struct new_request r = {.recipes = g->recipes.items[g->recipes.n - 1],
@@ -422,6 +434,8 @@ int verb_new(struct global_options *g, struct strlist *words, struct error **err
                   r.name);
         return error_hint(err, "choose another name");
     }
+    if (refuse_installed(g, r.recipes, err) < 0)
+        return -1;
     cleanup_strlist struct strlist files = {0}, existing = {0};
     for (size_t i = 0; i < g->recipes.n; i++)
         if (i + 1 < g->recipes.n || path_exists(r.recipes))

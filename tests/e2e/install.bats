@@ -97,6 +97,12 @@ X
   # Also for somebody who could write there.
   (cd "$PLACE" && HOME=$PLACE/root XDG_CACHE_HOME='' XDG_STATE_HOME='' KBUILD_CACHE='' usr/bin/kbuild --builder=host one)
   grep -q 'greet v1 commit=' "$PLACE/root/.local/state/kbuild/locks/"versions-*.lock
+  cd "$PLACE/home"
+  run -1 "$PLACE/usr/bin/kbuild" new mine
+  [[ "$output" == *"$share/recipes has the installed recipes"*"--recipes default --recipes DIR"* ]]
+  "$PLACE/usr/bin/kbuild" new mine --recipes default --recipes own
+  [ -e own/mine/recipe.yaml ]
+  cd "$PROJECT"
   find "$PLACE/usr" | sort | diff before -
   kill "$GIT_PID"
 }
