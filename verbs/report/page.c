@@ -347,16 +347,22 @@ static void add_size_row(struct buf *out, const struct report_node *node, const 
 
 static void add_sizes(struct buf *out, const struct report_run *run)
 {
-    buf_puts(out, "<section aria-labelledby=\"sizes\"><h2 id=\"sizes\">Sizes</h2>\n<table>"
-                  "<thead><tr><th scope=\"col\">Result</th><th scope=\"col\" class=\"num\">Size"
-                  "</th><th scope=\"col\" class=\"num\">Last build</th><th scope=\"col\">"
-                  "Difference</th></tr></thead><tbody>\n");
+    cleanup_buf struct buf rows = {0};
     for (size_t i = 0; i < run->n; i++) {
         const struct report_node *node = &run->nodes[i];
         for (size_t k = 0; node->shown && node->placed && k < json_array_size(node->outputs); k++)
-            add_size_row(out, node, json_array_get(node->outputs, k));
+            add_size_row(&rows, node, json_array_get(node->outputs, k));
     }
-    buf_puts(out, "</tbody></table></section>\n");
+    buf_puts(out, "<section aria-labelledby=\"sizes\"><h2 id=\"sizes\">Sizes</h2>\n");
+    if (rows.len)
+        buf_printf(out,
+                   "<table><thead><tr><th scope=\"col\">Result</th><th scope=\"col\" class=\"num\">"
+                   "Size</th><th scope=\"col\" class=\"num\">Last build</th><th scope=\"col\">"
+                   "Difference</th></tr></thead><tbody>\n%s</tbody></table>",
+                   rows.data);
+    else
+        buf_puts(out, "<p>This run has no result.</p>");
+    buf_puts(out, "</section>\n");
 }
 
 // ---- an entry for each node ----
