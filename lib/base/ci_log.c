@@ -107,9 +107,9 @@ static char *path_in_workspace(const char *path)
     const char *variable = getenv("GITHUB_WORKSPACE");
     cleanup_free char *workspace = real_path(variable && *variable ? variable : "/");
     char *file = real_path(path);
-    size_t n = strlen(workspace);
-    if (n > 1 && !strncmp(file, workspace, n) && file[n] == '/')
-        memmove(file, file + n + 1, strlen(file + n + 1) + 1);
+    const char *below = path_below(file, workspace);
+    if (strcmp(workspace, "/") != 0 && below && *below)
+        memmove(file, below, strlen(below) + 1);
     return file;
 }
 
