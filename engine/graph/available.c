@@ -3,6 +3,8 @@
 // alternative recipes.
 #include "graph/job.h"
 
+#include "base/map.h"
+
 #include <string.h>
 
 enum { DEPTH_MAX = 64 }; // of needs; a cycle is a separate, later error
@@ -118,12 +120,12 @@ void recipes_view_close(struct recipes_view *v)
 // ---- names ----
 
 static void collect_needs(struct recipe_set *set, const struct recipe_need *needs, size_t count,
-                          const struct arch *target, struct strset *seen, struct strlist *out);
+                          const struct arch *target, struct map *seen, struct strlist *out);
 
 static void collect(struct recipe_set *set, const char *name, const struct arch *target,
-                    struct strset *seen, struct strlist *out)
+                    struct map *seen, struct strlist *out)
 {
-    if (!strset_add(seen, name))
+    if (map_add(seen, name, 0))
         return;
     const struct recipe *r = recipe_exists(set, name) ? recipe_get(set, name, NULL) : NULL;
     if (!r)
@@ -138,7 +140,7 @@ static void collect(struct recipe_set *set, const char *name, const struct arch 
 }
 
 static void collect_needs(struct recipe_set *set, const struct recipe_need *needs, size_t count,
-                          const struct arch *target, struct strset *seen, struct strlist *out)
+                          const struct arch *target, struct map *seen, struct strlist *out)
 {
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < needs[i].any.n; k++)
@@ -148,7 +150,7 @@ static void collect_needs(struct recipe_set *set, const struct recipe_need *need
 void source_names(struct recipe_set *set, const struct recipe *r, const struct arch *target,
                   struct strlist *out)
 {
-    cleanup_strset struct strset seen = {0};
+    cleanup_map struct map seen = {0};
     collect(set, r->name, target, &seen, out);
 }
 

@@ -2,6 +2,8 @@
 // Reads what a recipe needs of other recipes: needs, and the members of a group.
 #include "recipe/internal.h"
 
+#include "base/map.h"
+
 #include <string.h>
 
 // ---- needs ----
@@ -78,7 +80,7 @@ static int read_need_list(struct recipe_reader *r, const struct yaml *node, cons
 {
     if (expect(r, node, YAML_LIST) < 0)
         return -1;
-    cleanup_strset struct strset names = {0};
+    cleanup_map struct map names = {0};
     out->list = xcalloc(node->n, sizeof *out->list);
     for (size_t i = 0; i < node->n; i++) {
         struct recipe_need *need = &out->list[out->count++];
@@ -87,7 +89,7 @@ static int read_need_list(struct recipe_reader *r, const struct yaml *node, cons
             return -1;
         r->key = key;
         for (size_t j = 0; j < need->any.n; j++)
-            if (!strset_add(&names, need->any.items[j]) &&
+            if (map_add(&names, need->any.items[j], 0) &&
                 check_repeated(r, node->items[i], out, need->any.items[j]) < 0)
                 return -1;
     }

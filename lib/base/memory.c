@@ -3,7 +3,6 @@
 // that grow.
 #include "base/memory.h"
 
-#include <search.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -172,25 +171,6 @@ void strlist_add_once(struct strlist *l, const char *text)
 {
     if (!strlist_has(l, text))
         strlist_add(l, text);
-}
-
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(a, b);
-}
-
-bool strset_add(struct strset *s, const char *text)
-{
-    if (tfind(text, (void *const *)&s->root, compare_texts))
-        return false;
-    if (!tsearch(xstrdup(text), &s->root, compare_texts))
-        out_of_memory();
-    return true;
-}
-
-void strset_free(struct strset *s)
-{
-    tdestroy(steal(s->root), free);
 }
 
 char *strlist_join(const struct strlist *l, const char *between)

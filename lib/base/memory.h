@@ -102,14 +102,6 @@ void strlist_split(struct strlist *l, const char *text, const char *separators);
 void strlist_free(struct strlist *l);
 #define cleanup_strlist __attribute__((cleanup(strlist_free)))
 
-// A set of texts. Zero-initialise.
-struct strset {
-    void *root;
-};
-bool strset_add(struct strset *s, const char *text); // copies; false: it is there already
-void strset_free(struct strset *s);
-#define cleanup_strset __attribute__((cleanup(strset_free)))
-
 static inline bool starts_with(const char *text, const char *prefix)
 {
     while (*prefix)

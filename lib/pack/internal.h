@@ -6,6 +6,7 @@
 #define KBUILD_PACK_INTERNAL_H
 
 #include "base/error.h"
+#include "base/map.h"
 #include "base/memory.h"
 #include "pack/merge_plan.h"
 #include "pack/pack.h"

@@ -7,6 +7,7 @@
 #ifndef KBUILD_PACK_MERGE_PLAN_H
 #define KBUILD_PACK_MERGE_PLAN_H
 
+#include "base/map.h"
 #include "pack/pack.h"
 #include "pack/reader.h"
 

@@ -4,6 +4,7 @@
 #include "handover/internal.h"
 
 #include "base/file.h"
+#include "base/map.h"
 #include "hkd/hkd.h"
 #include "pack/reader.h"
 

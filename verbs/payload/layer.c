@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/map.h"
 #include "pack/pack.h"
 #include "pack/reader.h"
 
