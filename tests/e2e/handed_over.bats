@@ -477,7 +477,8 @@ made_project() {
 @test "a file that changes while it is checked is noticed" {
   sign kata-static-one.tar.xz
   # The file is read first, which the first line of the report shows; then kbuild waits for the signature.
-  for change in "cp builder.pub.pem other; mv other kata-static-one.tar.xz" "printf x >>kata-static-one.tar.xz"; do
+  for change in "cp builder.pub.pem other; mv other kata-static-one.tar.xz" "printf x >>kata-static-one.tar.xz" \
+    "rm kata-static-one.tar.xz; mkfifo kata-static-one.tar.xz"; do
     cp kata-static-one.tar.xz whole
     : >out
     check kata-static-one.tar.xz --signature <(
@@ -490,7 +491,7 @@ made_project() {
     ) >out 2>&1 || status=$?
     [ "${status:-0}" -eq 1 ]
     grep -q '^bad  *file  *it was changed or replaced while it was checked' out || { cat out; return 1; }
-    mv whole kata-static-one.tar.xz
+    mv -f whole kata-static-one.tar.xz
   done
 }
 

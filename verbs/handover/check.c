@@ -360,9 +360,10 @@ static int check_unchanged(struct check_run *c, struct error **err)
         return error_errno(err, errno, "reading %s", c->r->file);
     if (digest_fd(c->fd, c->r->file, again, NULL, err) < 0)
         return -1;
-    bool pipe = stat(c->r->file, &named) == 0 && !S_ISREG(named.st_mode);
-    if (strcmp(again, c->digest) != 0 ||
-        (!pipe && (stat(c->r->file, &named) < 0 || !same_inode(&open_file, &named))))
+    // A pipe was copied, so what is open has no name.
+    bool there = stat(c->r->file, &named) == 0;
+    bool same = there && (S_ISREG(named.st_mode) ? same_inode(&open_file, &named) : !c->regular);
+    if (strcmp(again, c->digest) != 0 || !same)
         finding(c, CHECK_BAD, "file",
                 "it was changed or replaced while it was checked: nothing above holds");
     return 0;
@@ -384,7 +385,8 @@ static int run_checks(struct check_run *c, struct error **err)
 int handover_check(const struct check_request *r, check_print *print, void *context,
                    struct error **err)
 {
-    struct check_run c = {.r = r, .print = print, .context = context};
+    struct check_run c = {
+        .r = r, .print = print, .context = context, .regular = is_regular_file(r->file)};
     cleanup_close int fd = user_file_open(r->file, &c.size, err);
     if (fd < 0 || digest_fd(fd, r->file, c.digest, NULL, err) < 0)
         return -1;

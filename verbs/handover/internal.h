@@ -58,6 +58,7 @@ struct check_run {
     const struct check_request *r;
     check_print *print;
     void *context;
+    bool regular; // else a pipe, of which fd is a copy
     int fd;
     uint64_t size;
     char digest[DIGEST_HEX_SIZE];
