@@ -99,7 +99,7 @@ static void open_fixture(struct fixture *d)
         d->jobs[i] = (struct job_elsewhere){.line = line, .place = i, .status = -1};
     }
     assert_int_equal(job_list_make(&d->p, "r/p@sha256:0", &d->list, NULL), 0);
-    slurm_open(&d->s, &d->list);
+    assert_int_equal(slurm_open(&d->s, &d->list, NULL), 0);
     d->s.lost_ms = 0;
     d->e = slurm_engine(&d->s);
     write_at("answers", "", 0644);

@@ -54,7 +54,8 @@ struct slurm {
     long long patience_ms;          // so long it may be silent
     long long lost_ms;              // not shown for so long, a job is lost
 };
-void slurm_open(struct slurm *s, const struct job_list *jobs);
+// Borrows the list. An error if there are no random bytes: two runs would have the same marks.
+int slurm_open(struct slurm *s, const struct job_list *jobs, struct error **err);
 struct engine slurm_engine(struct slurm *s); // borrows it
 void slurm_close(struct slurm *s);
 

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/process.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -115,18 +116,19 @@ static void forget_filters(void)
         unsetenv(names.items[i]);
 }
 
-void slurm_open(struct slurm *s, const struct job_list *jobs)
+int slurm_open(struct slurm *s, const struct job_list *jobs, struct error **err)
 {
+    unsigned char bytes[(sizeof s->session - 1) / 2];
     forget_filters();
     *s = (struct slurm){.n = jobs->n, .patience_ms = PATIENCE_MS, .lost_ms = LOST_MS};
-    unsigned char bytes[(sizeof s->session - 1) / 2] = {0};
-    ssize_t ignored = getrandom(bytes, sizeof bytes, 0);
-    (void)ignored;
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
+        return error_errno(err, errno, "drawing the mark of this run's jobs");
     hex_encode(bytes, sizeof bytes, s->session);
     s->by_line = xcalloc(jobs->n + 1, sizeof(struct job_request *));
     for (size_t i = 0; i < jobs->n; i++)
         s->by_line[i] = &jobs->items[i];
     qsort(s->by_line, s->n, sizeof(struct job_request *), compare_lines);
+    return 0;
 }
 
 void slurm_close(struct slurm *s)

@@ -140,7 +140,8 @@ static int run_plan(const struct spread_request *r, struct build *b, const struc
                                          .keep_going = r->keep_going,
                                          .project = project};
     struct slurm s;
-    slurm_open(&s, &jobs);
+    if (slurm_open(&s, &jobs, err) < 0)
+        return -1;
     const struct engine engine = slurm_engine(&s);
     rounds->followed = true;
     int result = plan_follow(b, p, &engine, &limits, &rounds->failed, err);
