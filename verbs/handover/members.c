@@ -4,6 +4,7 @@
 #include "handover/internal.h"
 
 #include "base/digest.h"
+#include "base/map.h"
 #include "pack/reader.h"
 
 #include <string.h>
