@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# What `kbuild spread --with=slurm` costs beside the steps, on a Slurm cluster of loopback with two workers of two CPUs.
+# What `kbuild spread --with=slurm` costs beside the steps, on a Slurm cluster of loopback with two workers of CPUS (2) CPUs each. All share
+# this machine with Slurm and the registry: with more CPUs than it has processors, jobs wait for those, too.
 #
 # The graph has the shape of boot-image-se:s390x and snp:x86_64: 12 artifacts, each a step that sleeps STEP (4) seconds. Prints, for each
-# of RUNS (1) runs from empty caches: the critical path (the steps of the longest chain), the bound (list scheduling of the steps on four
+# of RUNS (1) runs from empty caches: the critical path (the steps of the longest chain), the bound (list scheduling of the steps on all
 # CPUs, longest path first), the wall time of spread, the ratio, and where the difference went along the chain of jobs that ended last:
 # before the first job was submitted, between a job's end and the start of the next, kbuild run beside its step, after the last job.
 # Then the same graph again, with nothing to do. Sleeping steps need no processor, but kbuild and Slurm do: on a machine
@@ -14,6 +15,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 program=${KBUILD:-$PWD/kbuild}
 step=${STEP:-4}
+cpus=${CPUS:-2}
 work=$(mktemp -d)
 export BATS_TEST_DIRNAME=$PWD/tests/e2e BATS_FILE_TMPDIR=$work BATS_TEST_TMPDIR=$work
 skip() { echo "$1" >&2; exit 1; }
@@ -45,6 +47,7 @@ KBUILD=$work/bin/kbuild
 eval "configure_as_tested() $(declare -f slurm_configure | tail -n +2)"
 slurm_configure() {
   configure_as_tested
+  sed -i "s/ CPUs=2 / CPUs=$cpus /" "$SLURM_CONF"
   [ -z "${SLURM_PARAMETERS:-}" ] || sed -i "s/^SchedulerParameters=.*/SchedulerParameters=$SLURM_PARAMETERS/" "$SLURM_CONF"
 }
 
@@ -80,16 +83,16 @@ spread() {
 }
 
 report() { # "BEGIN END" "BEGIN END of plan"
-  python3 - "$step" "$work/plan" "$work/times" "$@" <<'P'
+  python3 - "$step" "$((2 * cpus))" "$work/plan" "$work/times" "$@" <<'P'
 import json, sys
 
-step, cpus = float(sys.argv[1]), 4
-nodes = [json.loads(line) for line in open(sys.argv[2])][1:]
+step, cpus = float(sys.argv[1]), int(sys.argv[2])
+nodes = [json.loads(line) for line in open(sys.argv[3])][1:]
 needs = {n["node"]: n["needs"] for n in nodes}
 after = {n: max([v["path_ms"] for v in nodes if v["node"] == n]) for n in needs}
-begin, end, plan_begin, plan_end = map(float, " ".join(sys.argv[4:6]).split())
+begin, end, plan_begin, plan_end = map(float, " ".join(sys.argv[5:7]).split())
 jobs, submitted, polls = {}, [], []
-for line in open(sys.argv[3]):
+for line in open(sys.argv[4]):
     words = line.split()
     if float(words[0]) < begin:
         continue
