@@ -179,13 +179,16 @@ static int check_folder(struct store *s, const char *name, struct error **err)
     return fd < 0 ? -1 : 0;
 }
 
-static bool has_content(const struct store *s, const char *name)
+// 1: there is something in it; 0: no, or it is no directory, which check_folder() refuses; -1.
+static int has_content(const struct store *s, const char *name, struct error **err)
 {
+    cleanup_free char *path = xasprintf("%s/%s", s->directory, name);
     cleanup_strlist struct strlist names = {0};
-    cleanup_error struct error *ignored = NULL; // check_folder() says what is wrong with it
     cleanup_close int fd =
         openat(s->root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    return fd >= 0 && list_directory_at(fd, name, &names, &ignored) == 0 && names.n;
+    if (fd < 0)
+        return 0;
+    return list_directory_at(fd, path, &names, err) < 0 ? -1 : names.n > 0;
 }
 
 // Whether kbuild made it: all folders are there before one of them has something in it.
@@ -204,8 +207,10 @@ static int refuse_directories_of_others(const struct store *s, struct error **er
     const char *name = NULL;
     for (size_t i = 0; !name && i < ARRAY_LEN(folders) + ARRAY_LEN(others); i++) {
         const char *one = i < ARRAY_LEN(folders) ? folders[i] : others[i - ARRAY_LEN(folders)];
-        if (has_content(s, one))
-            name = one;
+        int used = has_content(s, one, err);
+        if (used < 0)
+            return -1;
+        name = used ? one : NULL;
     }
     if (!name || is_store(s))
         return 0;
