@@ -24,6 +24,23 @@ static int choose_format(const char *given, const char *output, enum pack_format
     return given ? pack_format_named(given, out, err) : 0;
 }
 
+// What makes no target reads of sources the version only.
+static int reject_other_sources(struct global_options *g, struct recipe_set *set,
+                                struct error **err)
+{
+    cleanup_strlist struct strlist given = {0};
+    option_values(g, "--source", &given);
+    for (size_t i = 0; i < given.n; i++) {
+        cleanup_free char *name = xstrndup(given.items[i], strcspn(given.items[i], "="));
+        if (set && release_version_reads(set, name))
+            continue;
+        error_set(err, ERROR_USAGE, "--source %s would have no effect: VERSION is not read there",
+                  given.items[i]);
+        return error_hint(err, "leave it out");
+    }
+    return 0;
+}
+
 // Adds the components of a target's release, if one is named.
 static int merge_components(struct global_options *g, const char *target,
                             const struct merge_request *wanted, struct error **err)
@@ -39,6 +56,8 @@ static int merge_components(struct global_options *g, const char *target,
         result = release_of(&recipes.selection, target, g->build.arch, &release, err);
     else if (!result && !r.components->n)
         result = release_guests(own, &guests, err);
+    if (!result && !target)
+        result = reject_other_sources(g, own, err);
     r.set = target ? recipes.set : own;
     r.release = target ? &release : NULL;
     r.guests = &guests;
@@ -157,6 +176,8 @@ int verb_payload_push(struct global_options *g, struct strlist *words, struct er
     if (open_recipes(g, directory, &r.set, err) < 0)
         return -1;
     int result = directory ? release_guests(r.set, &guests, err) : 0;
+    if (!result)
+        result = reject_other_sources(g, r.set, err);
     r.guests = &guests;
     meter_begin();
     if (!result)

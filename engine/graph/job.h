@@ -180,6 +180,8 @@ char *release_version(const struct versions *v, struct recipe_set *set, char **o
 // The same of a folder of the user's that takes the place of such a source; NULL: there is none.
 char *release_version_chosen(struct recipe_set *set, const struct source_choices *choices,
                              char **origin);
+// Whether the version may come from the source of this name.
+bool release_version_reads(struct recipe_set *set, const char *source);
 // Adds a line for each place that names another release: versions.yaml, and VERSION of the checkout
 // that it is in.
 void release_version_others(const struct versions *v, struct recipe_set *set, const char *version,

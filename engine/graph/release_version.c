@@ -100,6 +100,16 @@ static bool is_chosen(const struct recipe_source *source, const void *choices)
     return source->checkout.n && c && c->origin == ORIGIN_FOLDER && !c->fault;
 }
 
+static bool is_named(const struct recipe_source *source, const void *name)
+{
+    return source->checkout.n && !strcmp(source->name, name);
+}
+
+bool release_version_reads(struct recipe_set *set, const char *source)
+{
+    return find_source(set, is_named, source) != NULL;
+}
+
 static char *versions_folder(const struct versions *v)
 {
     char *folder = path_absolute(v->path);
