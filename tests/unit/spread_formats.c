@@ -58,12 +58,6 @@ static void assert_has(const char *text, const char *part)
         fail_msg("%s\n-- is not in --\n%s", part, text);
 }
 
-static void assert_lacks(const char *text, const char *part)
-{
-    if (strstr(text, part))
-        fail_msg("%s\n-- is in --\n%s", part, text);
-}
-
 // ---- the jobs ----
 
 TEST(longest_path_first_and_after_needs)
