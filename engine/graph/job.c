@@ -34,6 +34,7 @@ void job_free(struct job *job)
     free(job->roles);
     variables_free(job->values, job->value_count);
     strlist_free(&job->constants);
+    version_values_free(&job->filled_in);
     source_spec_free(&job->spec);
     source_pin_free(&job->pin);
     strlist_free(&job->arguments);

@@ -118,8 +118,9 @@ struct job {
     size_t role_count, role_cap;
     struct variable_value *values;
     size_t value_count;
-    struct strlist constants; // the recipe's environment, filled in: "NAME=value"
-    struct strlist fetched;   // fetched to check the inputs: address, SHA-256, and so on
+    struct strlist constants;        // the recipe's environment, filled in: "NAME=value"
+    struct version_values filled_in; // what versions.yaml gave to its texts
+    struct strlist fetched;          // fetched to check the inputs: address, SHA-256, and so on
     // sources
     struct source_spec spec;
     struct source_pin pin;
@@ -237,7 +238,7 @@ bool outputs_from_record(struct node *node, const json_t *record);
 char *build_cost_text(struct build *b, const struct node *node);
 
 // ---- last_build.c (change.h has the record) ----
-void record_last_build(struct build *b, const struct node *node); // for `kbuild explain`, `why`
+void record_last_build(struct build *b, const struct node *node); // to explain the next one
 // The same, if it is not what was recorded: for a result that the user asked for, and that was
 // cached.
 void note_last_build(struct build *b, const struct node *node);

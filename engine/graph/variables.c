@@ -325,7 +325,8 @@ int constants_resolve(struct job *job, const struct versions *v, struct error **
     const struct recipe *r = job->recipe;
     for (size_t i = 0; i < r->environment.n; i++) {
         cleanup_free char *text = arch_expand(r->environment.items[i], job->target);
-        cleanup_free char *constant = versions_expand(v, v->document->root, text, err);
+        cleanup_free char *constant =
+            versions_expand(v, v->document->root, text, &job->filled_in, err);
         if (!constant)
             return error_wrap(err, "%s: environment", r->file);
         strlist_add(&job->constants, constant);

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/process.h"
+#include "http/http.h"
 
 #include <string.h>
 #include <yaml.h>
@@ -118,6 +119,59 @@ const char *versions_text(const struct versions *v, const char *path, struct err
     return NULL;
 }
 
+// ---- values that were filled in ----
+
+static void add_step(struct buf *path, const struct yaml *parent, size_t i)
+{
+    buf_puts(path, path->len ? "." : "");
+    if (parent->kind == YAML_LIST)
+        buf_printf(path, "%zu", i);
+    else if (strchr(parent->keys[i], '.'))
+        buf_printf(path, "\"%s\"", parent->keys[i]);
+    else
+        buf_puts(path, parent->keys[i]);
+}
+
+// Appends the dotted path of `node` below `top`. False: it is not there.
+static bool find_path(const struct yaml *top, const struct yaml *node, struct buf *path)
+{
+    const size_t above = path->len;
+    for (size_t i = 0; top != node && i < top->n; i++) {
+        add_step(path, top, i);
+        if (find_path(top->items[i], node, path))
+            return true;
+        path->len = above;
+        path->data[above] = '\0';
+    }
+    return top == node;
+}
+
+void version_values_add(struct version_values *values, const struct versions *v,
+                        const struct yaml *node)
+{
+    cleanup_buf struct buf path = {0};
+    if (node->kind != YAML_SCALAR || !find_path(v->document->root, node, &path) || !path.data)
+        return;
+    for (size_t i = 0; i < values->n; i++)
+        if (!strcmp(values->items[i].path, path.data))
+            return;
+    values->items = xgrow(values->items, &values->cap, values->n + 1, sizeof *values->items);
+    values->items[values->n++] = (struct version_value){
+        .path = buf_take(&path),
+        .text = strstr(node->text, "://") ? http_url_shown(node->text) : xstrdup(node->text),
+        .line = node->line};
+}
+
+void version_values_free(struct version_values *v)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        free(v->items[i].path);
+        free(v->items[i].text);
+    }
+    free(v->items);
+    *v = (struct version_values){0};
+}
+
 // ---- placeholders ----
 
 // The version without a leading "v". NULL with an error if the component has none.
@@ -158,18 +212,22 @@ static const struct yaml *find_name(const struct versions *v, const struct yaml 
 }
 
 static int expand_name(const struct versions *v, const struct yaml *component, const char *name,
-                       struct buf *out, struct error **err)
+                       struct buf *out, struct version_values *used, struct error **err)
 {
     bool series = !strcmp(name, "series");
     if (series || !strcmp(name, "number")) {
         const char *number = number_of(v, component, err);
         if (!number)
             return -1;
+        if (used)
+            version_values_add(used, v, yaml_get(component, "version"));
         buf_add(out, number, series ? strcspn(number, ".") : strlen(number));
         return 0;
     }
     const struct yaml *node = find_name(v, component, name);
     if (node && node->kind == YAML_SCALAR) {
+        if (used)
+            version_values_add(used, v, node);
         buf_puts(out, node->text);
         return 0;
     }
@@ -187,7 +245,7 @@ static int expand_name(const struct versions *v, const struct yaml *component, c
 }
 
 char *versions_expand(const struct versions *v, const struct yaml *component, const char *text,
-                      struct error **err)
+                      struct version_values *used, struct error **err)
 {
     cleanup_buf struct buf out = {0};
     for (const char *p = text; *p;) {
@@ -208,7 +266,7 @@ char *versions_expand(const struct versions *v, const struct yaml *component, co
             return NULL;
         }
         cleanup_free char *name = xstrndup(p + 1, length);
-        if (expand_name(v, component, name, &out, err) < 0) {
+        if (expand_name(v, component, name, &out, used, err) < 0) {
             error_wrap(err, "filling in '%s'", text);
             return NULL;
         }

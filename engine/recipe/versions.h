@@ -100,13 +100,30 @@ const struct yaml *versions_get(const struct versions *v, const char *path, stru
 // The scalar at a path, "" if it is null. Belongs to v. NULL with an error if missing or no scalar.
 const char *versions_text(const struct versions *v, const char *path, struct error **err);
 
+// A value that was filled in.
+struct version_value {
+    char *path;  // dotted: "externals.kata.version"
+    char *text;  // of an address without its login
+    size_t line; // in versions.yaml
+};
+struct version_values {
+    struct version_value *items; // each path once
+    size_t n, cap;
+};
+void version_values_free(struct version_values *v);
+#define cleanup_version_values __attribute__((cleanup(version_values_free)))
+// Adds the value of this node of the document.
+void version_values_add(struct version_values *values, const struct versions *v,
+                        const struct yaml *node);
+
 // Replaces "{name}" in `text` by the scalar `name` of the map `component`, else of the nearest map
 // around it that has one (variants share the url above them), and:
 //   {number}  its version without a leading "v" ("6.7")
 //   {series}  the part of {number} before the first dot, as in "v6.x": "6"
-// "{{" and "}}" are braces. An unknown name is an error. The result is to be freed.
+// "{{" and "}}" are braces. An unknown name is an error. `used` gets the values; it may be NULL.
+// The result is to be freed.
 char *versions_expand(const struct versions *v, const struct yaml *component, const char *text,
-                      struct error **err);
+                      struct version_values *used, struct error **err);
 
 // ---- versions.lock ----
 // The resolved content of each branch, tag, archive or file. One line an entry,

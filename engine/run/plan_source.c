@@ -155,7 +155,10 @@ static int add_source(struct build *b, struct node *user, const struct recipe_so
         source_spec_free(&spec);
     } else {
         node = graph_add(&b->graph, NODE_SOURCE, name, id);
-        job_new(node, job->recipe, NULL)->spec = spec;
+        struct job *new = job_new(node, job->recipe, NULL);
+        new->spec = spec;
+        new->filled_in = spec.used;
+        new->spec.used = (struct version_values){0};
     }
     plan_role(user, ROLE_SOURCE, source->name, node);
     return 0;
@@ -165,11 +168,11 @@ static int add_source(struct build *b, struct node *user, const struct recipe_so
 
 static int fill_arguments(struct build *b, const struct job *user,
                           const struct recipe_source *source, struct strlist *out,
-                          struct error **err)
+                          struct version_values *used, struct error **err)
 {
     for (size_t i = 0; i < source->list->arguments.n; i++) {
-        cleanup_free char *text =
-            source_expand(source, b->versions, user->target, source->list->arguments.items[i], err);
+        cleanup_free char *text = source_expand(source, b->versions, user->target,
+                                                source->list->arguments.items[i], used, err);
         if (!text) {
             error_wrap(err, "%s:%zu: source %s: arguments", user->recipe->file, source->line,
                        source->name);
@@ -233,8 +236,9 @@ static int plan_list(struct build *b, struct node *user, const struct recipe_sou
     const struct role *of = list->of ? find_of(b, user, source, err) : NULL;
     const struct role *builder = job_role(job, ROLE_BUILDER, NULL);
     cleanup_strlist struct strlist arguments = {0};
+    cleanup_version_values struct version_values used = {0};
     cleanup_buf struct buf identity = {0}, files = {0}, script = {0};
-    if ((list->of && !of) || fill_arguments(b, job, source, &arguments, err) < 0)
+    if ((list->of && !of) || fill_arguments(b, job, source, &arguments, &used, err) < 0)
         return -1;
     if (identify_files(b, job, list, &files, err) < 0)
         return -1;
@@ -253,6 +257,8 @@ static int plan_list(struct build *b, struct node *user, const struct recipe_sou
         struct job *new = job_new(node, job->recipe, job->target);
         new->list = list;
         strlist_add_all(&new->arguments, &arguments);
+        new->filled_in = used;
+        used = (struct version_values){0};
         digest_bytes(script.data, script.len, new->list_script);
         buf_add(&node->identity, identity.data, identity.len);
         node->identified = true;

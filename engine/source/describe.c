@@ -261,11 +261,12 @@ bool source_available(const struct recipe *r, const struct recipe_source *source
 struct fill_values {
     const struct versions *versions;
     const struct yaml *component;
+    struct version_values *used;
 };
 
 static char *fill_text(const struct fill_values *f, const char *text, struct error **err)
 {
-    return versions_expand(f->versions, f->component, text, err);
+    return versions_expand(f->versions, f->component, text, f->used, err);
 }
 
 // NULL stays NULL.
@@ -379,6 +380,7 @@ static int describe_upstream(const struct fill_values *f, const struct recipe_so
     if (sha256) {
         if (sha256->kind != YAML_SCALAR || yaml_is_null(sha256))
             return yaml_error(f->versions->document, sha256, err, "sha256 must be a text");
+        version_values_add(f->used, f->versions, sha256);
         out->sha256 = xstrdup(sha256->text);
     }
     return 0;
@@ -483,7 +485,7 @@ int source_describe(const struct recipe *r, const struct recipe_source *source,
                     const struct versions *v, const struct arch *target,
                     const struct source_options *o, struct source_spec *out, struct error **err)
 {
-    struct fill_values f = {.versions = v, .component = v->document->root};
+    struct fill_values f = {.versions = v, .component = v->document->root, .used = &out->used};
     cleanup_free char *path = source->version ? choose_path(v, source->version, target) : NULL;
     *out = (struct source_spec){.label = path ? xasprintf("%s (%s)", source->name, path)
                                               : xstrdup(source->name)};
@@ -517,14 +519,15 @@ int source_describe(const struct recipe *r, const struct recipe_source *source,
 }
 
 char *source_expand(const struct recipe_source *source, const struct versions *v,
-                    const struct arch *target, const char *text, struct error **err)
+                    const struct arch *target, const char *text, struct version_values *used,
+                    struct error **err)
 {
     const struct placeholder host = {"{host_arch}", arch_host()->name};
     cleanup_free char *path = source->version ? choose_path(v, source->version, target) : NULL;
     cleanup_free char *hosted = placeholders_expand(text, &host, 1);
     cleanup_free char *both = arch_expand(hosted, target);
     const struct yaml *component = path ? versions_get(v, path, err) : v->document->root;
-    return component ? versions_expand(v, component, both, err) : NULL;
+    return component ? versions_expand(v, component, both, used, err) : NULL;
 }
 
 void source_spec_free(struct source_spec *s)
@@ -536,5 +539,6 @@ void source_spec_free(struct source_spec *s)
     free(s->sha256);
     debian_source_free(s->owned_debian);
     strlist_free(&s->patches);
+    version_values_free(&s->used);
     *s = (struct source_spec){0};
 }

@@ -76,6 +76,7 @@ struct source_spec {
     bool checkout;          // local: not named by the user, but the checkout around versions.yaml
     bool debian_too;        // not debian, but a debian source exists as well (for hints)
     struct strlist patches; // absolute paths, in order
+    struct version_values used; // values of versions.yaml that are filled in
 };
 
 // The exact identity. Owned strings.
@@ -131,9 +132,10 @@ int source_describe(const struct recipe *r, const struct recipe_source *source,
                     const struct versions *v, const struct arch *target,
                     const struct source_options *o, struct source_spec *out, struct error **err);
 // One text of a source, filled in from its component of versions.yaml (without `version`: from the
-// whole file), with {arch}, {linux_arch} and {host_arch}. To be freed.
+// whole file), with {arch}, {linux_arch} and {host_arch}. `used` gets the values. To be freed.
 char *source_expand(const struct recipe_source *source, const struct versions *v,
-                    const struct arch *target, const char *text, struct error **err);
+                    const struct arch *target, const char *text, struct version_values *used,
+                    struct error **err);
 // From the lock if it is there, else from the network (git: the remote's refs; archive: known
 // sha256, else the sums file, else, with a warning, the SHA-256 of a first download), and then
 // recorded in the lock. An unreachable upstream is an error whose hint names --sources=debian.

@@ -53,7 +53,7 @@ static void look_up(struct versions *v, const struct yaml *node, unsigned *budge
     if (node->kind == YAML_SCALAR) {
         cleanup_error struct error *path = NULL, *template = NULL;
         versions_text(v, node->text, &path);
-        free(versions_expand(v, v->document->root, node->text, &template));
+        free(versions_expand(v, v->document->root, node->text, NULL, &template));
         return;
     }
     struct error *err = NULL;

@@ -208,10 +208,35 @@ TEST(placeholders_are_filled_in)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct error *err = NULL;
         const struct yaml *component = versions_get(*state, cases[i].component, &err);
-        cleanup_free char *result = versions_expand(*state, component, cases[i].text, &err);
+        cleanup_free char *result = versions_expand(*state, component, cases[i].text, NULL, &err);
         assert_null(err);
         assert_string_equal(result, cases[i].result);
     }
+}
+
+TEST(the_values_that_were_filled_in_have_paths_lines_and_no_logins)
+{
+    static const char text[] =
+        "a:\n  url: https://user:secret@host/x\n  \"b.c\":\n    version: v1.2\n"
+        "    tags: [old, new]\n";
+    static const struct version_value expected[] = {
+        {(char *)"a.\"b.c\".version", (char *)"v1.2", 4},
+        {(char *)"a.url", (char *)"https://host/x", 2},
+        {(char *)"a.\"b.c\".tags.1", (char *)"new", 5}};
+    cleanup_version_values struct version_values used = {0};
+    struct versions v = {.document = yaml_parse("v.yaml", text, strlen(text), NULL)};
+    assert_non_null(v.document);
+    const struct yaml *component = yaml_path(v.document->root, "a.\"b.c\"");
+    cleanup_free char *result =
+        versions_expand(&v, component, "{number} {url} {tags.1} {version} {series}", &used, NULL);
+    assert_string_equal(result, "1.2 https://user:secret@host/x new v1.2 1");
+    assert_int_equal(used.n, ARRAY_LEN(expected));
+    for (size_t i = 0; i < used.n; i++) {
+        assert_string_equal(used.items[i].path, expected[i].path);
+        assert_string_equal(used.items[i].text, expected[i].text);
+        assert_int_equal(used.items[i].line, expected[i].line);
+    }
+    yaml_document_free(v.document);
 }
 
 TEST(wrong_placeholders_are_errors)
@@ -235,7 +260,7 @@ TEST(wrong_placeholders_are_errors)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         cleanup_error struct error *err = NULL;
         const struct yaml *component = versions_get(*state, cases[i].component, NULL);
-        assert_null(versions_expand(*state, component, cases[i].text, &err));
+        assert_null(versions_expand(*state, component, cases[i].text, NULL, &err));
         assert_string_equal(err->message, cases[i].message);
         if (cases[i].hint)
             assert_string_equal(err->hint, cases[i].hint);
