@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What changed between two key texts (docs/keys.md), fact by fact, and what is known of the last
-// build of a node, which one of the two is usually from. `kbuild explain` and `kbuild why` are made
-// of it.
+// build of a node, which one of the two is usually from. reason.h says what a change means for
+// people.
 //
 // Ownership: changes borrow from both texts' copies, which their list owns; a struct last_build
 // owns what it points to.
@@ -42,10 +42,12 @@ void key_changes_free(struct key_changes *c);
 //
 // The needs are all that it was made of, over all levels. The texts are a blob, also among the
 // outputs so that it stays as long as the record: {name: text} of the recipe's small files
-// ("recipe/build.sh"), and of the keys of recipe.yaml that decide ("recipe environment"), in the
-// form that their digest is of. With these the changed line can be named.
+// ("recipe/build.sh", "setup" of a builder's), of the keys of recipe.yaml that decide ("recipe
+// environment"), in the form that their digest is of, and of the values of versions.yaml that were
+// filled in ("versions externals.kata.version"), without logins. With these the changed line can be
+// named.
 
-// Longer files, those that are not UTF-8, and what is beyond the sum are not kept.
+// Longer files, those that are not UTF-8 or hold a NUL, and what is beyond the sum are not kept.
 #define LAST_TEXT_MAX ((size_t)64 << 10)
 #define LAST_TEXTS_MAX ((size_t)1 << 20)
 
@@ -56,13 +58,19 @@ struct last_build {
 };
 // False: the node was never built here. An unreadable record counts as none.
 bool last_build_read(struct build *b, const struct node *node, struct last_build *out);
+// `need` as the last build of `root` had it, by its id, else by its name if only one node had that.
+// False: it was no need, or that is not known any more.
+bool last_build_read_need(struct build *b, const struct last_build *root, const struct node *need,
+                          struct last_build *out);
 void last_build_free(struct last_build *l);
 #define cleanup_last_build __attribute__((cleanup(last_build_free)))
 
-// The key that `need` had then: by its id, else by its name if only one node had that. NULL: it was
-// no need, or that is not known.
+// The key that `need` had then, found in the same way; or NULL.
 const char *last_build_key_of(const struct last_build *l, const struct node *need);
-// The path of a file in a key line ("shared/common/lib.sh"); to be freed, or NULL.
+// The path of a file in a key line ("shared/common/lib.sh", "setup"); to be freed, or NULL.
 char *key_file_path(const struct build *b, const struct node *node, const char *name);
+// Reads a file of which the key has this digest. False: it is another one by now, or one of those
+// that are not kept.
+bool last_text_read(const char *path, const char *digest, struct buf *out);
 
 #endif

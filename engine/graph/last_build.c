@@ -6,9 +6,9 @@
 
 // `kbuild explain` and `kbuild why` read the records of artifacts by their ids, which no change of
 // the recipe changes.
-static void last_key(const struct node *node, char key[static DIGEST_HEX_SIZE])
+static void last_key(const char *id, char key[static DIGEST_HEX_SIZE])
 {
-    cleanup_free char *text = xasprintf("last build of %s", node->id);
+    cleanup_free char *text = xasprintf("last build of %s", id);
     digest_bytes(text, strlen(text), key);
 }
 
@@ -23,7 +23,8 @@ char *key_file_path(const struct build *b, const struct node *node, const char *
         return r->like ? xasprintf("%s/%s", r->like->folder, name + strlen("like/")) : NULL;
     if (starts_with(name, "shared/"))
         return recipe_set_path(b->recipes, name + strlen("shared/"));
-    return NULL;
+    const char *setup = job_of(node)->setup;
+    return setup && !strcmp(name, "setup") ? xstrdup(setup) : NULL;
 }
 
 struct text_collection {
@@ -33,40 +34,79 @@ struct text_collection {
     size_t total;
 };
 
-// Only what the key is of: somebody may have changed it since.
-static void keep_text(struct text_collection *c, const char *name, const struct buf *text,
-                      const char *digest)
+// A text of people: what is compared line by line.
+static bool is_text(const struct buf *text)
+{
+    if (text->len > LAST_TEXT_MAX || (text->len && memchr(text->data, '\0', text->len)))
+        return false;
+    json_auto_t *utf8 = json_stringn(text->data ? text->data : "", text->len);
+    return utf8;
+}
+
+static bool has_digest(const struct buf *text, const char *digest)
 {
     char now[DIGEST_HEX_SIZE];
-    const char *data = text->data ? text->data : "";
-    digest_bytes(data, text->len, now);
-    if (strcmp(now, digest) != 0 || c->total + text->len > LAST_TEXTS_MAX)
+    digest_bytes(text->data ? text->data : "", text->len, now);
+    return !strcmp(now, digest);
+}
+
+bool last_text_read(const char *path, const char *digest, struct buf *out)
+{
+    return file_read(path, LAST_TEXT_MAX, out, NULL) == 0 && has_digest(out, digest) &&
+           is_text(out);
+}
+
+static void keep_text(struct text_collection *c, const char *name, const char *text)
+{
+    size_t length = strlen(text);
+    if (c->total + length <= LAST_TEXTS_MAX &&
+        !json_object_set_new(c->texts, name, json_string(text)))
+        c->total += length;
+}
+
+static void collect_file(struct text_collection *c, const char *name, const char *digest)
+{
+    cleanup_buf struct buf text = {0};
+    cleanup_free char *path = key_file_path(c->b, c->node, name);
+    if (path && last_text_read(path, digest, &text))
+        keep_text(c, name, text.data ? text.data : "");
+}
+
+// "recipe environment <digest>"
+static void collect_recipe_key(struct text_collection *c, const char *name, const char *digest)
+{
+    cleanup_buf struct buf text = {0};
+    const struct yaml *root = job_of(c->node)->recipe->document->root;
+    const struct yaml *node = yaml_get(root, name + strlen("recipe "));
+    if (!node)
         return;
-    json_t *value = json_stringn(data, text->len); // NULL: no UTF-8
-    if (value && !json_object_set_new(c->texts, name, value))
-        c->total += text->len;
+    yaml_print(node, &text);
+    if (has_digest(&text, digest) && is_text(&text))
+        keep_text(c, name, text.data);
 }
 
 static void collect_text(const struct key_line *line, void *context)
 {
     struct text_collection *c = context;
-    cleanup_buf struct buf text = {0};
-    static const char part[] = "recipe ";
     const char *last = strrchr(line->text, ' ');
     if (line->kind == KEY_FILE) {
-        bool plain = line->value[-2] == '-' || line->value[-2] == 'x';
-        cleanup_free char *path = plain ? key_file_path(c->b, c->node, line->name) : NULL;
-        if (path && file_read(path, LAST_TEXT_MAX, &text, NULL) == 0)
-            keep_text(c, line->name, &text, line->value);
-    } else if (starts_with(line->text, part) && last > line->text + strlen(part)) {
-        const char *key = line->text + strlen(part);
+        if (line->value[-2] == '-' || line->value[-2] == 'x')
+            collect_file(c, line->name, line->value);
+    } else if (last && starts_with(line->text, "recipe ") &&
+               last > line->text + strlen("recipe ")) {
         cleanup_free char *name = xstrndup(line->text, (size_t)(last - line->text));
-        const struct yaml *node =
-            yaml_get(job_of(c->node)->recipe->document->root, name + (key - line->text));
-        if (!node)
-            return;
-        yaml_print(node, &text);
-        keep_text(c, name, &text, last + 1);
+        collect_recipe_key(c, name, last + 1);
+    } else if (last && starts_with(line->text, "setup ")) {
+        collect_file(c, "setup", last + 1);
+    }
+}
+
+static void collect_versions(struct text_collection *c)
+{
+    const struct version_values *used = &job_of(c->node)->filled_in;
+    for (size_t i = 0; i < used->n; i++) {
+        cleanup_free char *name = xasprintf("versions %s", used->items[i].path);
+        keep_text(c, name, used->items[i].text);
     }
 }
 
@@ -77,6 +117,7 @@ static void record_texts(struct build *b, const struct node *node, json_t *recor
     struct text_collection c = {b, node, texts, 0};
     if (job_of(node)->recipe)
         key_text_read(node->key_text, collect_text, &c);
+    collect_versions(&c);
     if (!json_object_size(texts))
         return;
     cleanup_free char *text = json_dumps(texts, JSON_COMPACT | JSON_SORT_KEYS);
@@ -103,9 +144,10 @@ static void record_needs(const struct node *node, bool *seen, json_t *out)
     }
 }
 
-const char *last_build_key_of(const struct last_build *l, const struct node *need)
+// What was recorded of `need`: by its id, else by its name if only one node had that; or NULL.
+static const json_t *find_recorded(const struct last_build *l, const struct node *need)
 {
-    const char *by_name = NULL;
+    const json_t *by_name = NULL;
     size_t names = 0;
     for (size_t i = 0; i < json_array_size(l->needs); i++) {
         const json_t *item = json_array_get(l->needs, i);
@@ -115,13 +157,18 @@ const char *last_build_key_of(const struct last_build *l, const struct node *nee
         if (!id || !name || !key || !digest_is_hex(key))
             continue;
         if (!strcmp(id, need->id))
-            return key;
+            return item;
         if (!strcmp(name, need->name)) {
-            by_name = key;
+            by_name = item;
             names++;
         }
     }
     return names == 1 ? by_name : NULL;
+}
+
+const char *last_build_key_of(const struct last_build *l, const struct node *need)
+{
+    return json_string_value(json_object_get(find_recorded(l, need), "key"));
 }
 
 // ---- the record ----
@@ -129,7 +176,7 @@ const char *last_build_key_of(const struct last_build *l, const struct node *nee
 void record_last_build(struct build *b, const struct node *node)
 {
     char key[DIGEST_HEX_SIZE];
-    last_key(node, key);
+    last_key(node->id, key);
     json_auto_t *record =
         json_pack("{s:s, s:s, s:[]}", "node", node->name, "key_text", node->key_text, "outputs");
     for (size_t i = 0; i < node->output_count; i++)
@@ -143,10 +190,10 @@ void record_last_build(struct build *b, const struct node *node)
     store_action_put(b->store, key, record, NULL); // explaining is optional: errors are ignored
 }
 
-static json_t *read_record(struct build *b, const struct node *node)
+static json_t *read_record(struct build *b, const char *id)
 {
     char key[DIGEST_HEX_SIZE];
-    last_key(node, key);
+    last_key(id, key);
     json_t *record = NULL;
     store_action_get(b->store, key, &record, NULL);
     return record;
@@ -154,14 +201,14 @@ static json_t *read_record(struct build *b, const struct node *node)
 
 char *build_last_key_text(struct build *b, const struct node *node)
 {
-    json_auto_t *record = read_record(b, node);
+    json_auto_t *record = read_record(b, node->id);
     const char *text = json_string_value(json_object_get(record, "key_text"));
     return text ? xstrdup(text) : NULL;
 }
 
 json_t *build_last_outputs(struct build *b, const struct node *node)
 {
-    json_auto_t *record = read_record(b, node);
+    json_auto_t *record = read_record(b, node->id);
     return json_incref(json_object_get(record, "outputs"));
 }
 
@@ -183,9 +230,9 @@ static json_t *read_texts(struct build *b, const char *digest)
     return json_loadb(text.data ? text.data : "", text.len, 0, NULL);
 }
 
-bool last_build_read(struct build *b, const struct node *node, struct last_build *out)
+static bool read_last_build(struct build *b, const char *id, struct last_build *out)
 {
-    json_auto_t *record = read_record(b, node);
+    json_auto_t *record = read_record(b, id);
     const char *text = json_string_value(json_object_get(record, "key_text"));
     if (!text)
         return false;
@@ -194,6 +241,35 @@ bool last_build_read(struct build *b, const struct node *node, struct last_build
         .needs = json_incref(json_object_get(record, "needs")),
         .texts = read_texts(b, json_string_value(json_object_get(record, "texts")))};
     return true;
+}
+
+bool last_build_read(struct build *b, const struct node *node, struct last_build *out)
+{
+    return read_last_build(b, node->id, out);
+}
+
+bool last_build_read_need(struct build *b, const struct last_build *root, const struct node *need,
+                          struct last_build *out)
+{
+    const json_t *item = find_recorded(root, need);
+    const char *id = json_string_value(json_object_get(item, "id"));
+    const char *key = json_string_value(json_object_get(item, "key"));
+    json_auto_t *record = NULL;
+    char last[DIGEST_HEX_SIZE];
+    if (!item)
+        return false;
+    // Its own last build has the texts, too, if it is that one.
+    if (read_last_build(b, id, out)) {
+        digest_bytes(out->key_text, strlen(out->key_text), last);
+        if (!strcmp(last, key))
+            return true;
+        last_build_free(out);
+    }
+    if (store_action_get(b->store, key, &record, NULL) <= 0)
+        return false;
+    const char *text = json_string_value(json_object_get(record, "key_text"));
+    out->key_text = text ? xstrdup(text) : NULL;
+    return text;
 }
 
 void last_build_free(struct last_build *l)

@@ -47,12 +47,14 @@ why() {
   sed -i s/two/zwei/ recipes/low/note
   run kb why high
   [ "${lines[0]}" = "high is made again because its input low is" ]
-  [ "${lines[1]}" = "low is made again because recipes/low/note line 2 changed" ]
+  [ "${lines[1]}" = "low is made again because recipes/low/note line 2 changed: \`two\` -> \`zwei\`" ]
   [[ "${lines[2]}" == *"taken from the cache after all if the input comes out with the same bytes"* ]]
   printf 'four\nfive\n' >>recipes/low/note
-  why "low is made again because recipes/low/note lines 2 and 4 to 5 changed" low
+  why "low is made again because recipes/low/note line 2 changed and lines 4 to 5 are new" low
   sed -i '1d;s/zwei/two/;/f/d' recipes/low/note
-  why "low is made again because recipes/low/note lost lines before line 1" low
+  why 'low is made again because recipes/low/note line 1 is gone: `one`' low
+  printf 'one\n' >recipes/low/note
+  why "low is made again because recipes/low/note lines 2 to 3 are gone" low
   rm recipes/low/note
   why "low is made again because recipes/low/note was removed" low
 }
@@ -60,11 +62,18 @@ why() {
 @test "keys of recipe.yaml, variables, new files and modes are reasons" {
   kb high
   sed -i 's/B: two/B: three/' recipes/low/recipe.yaml
-  why "low is made again because recipes/low/recipe.yaml line 8 (environment.B) changed" low
-  sed -i 's/B: three/B: two/' recipes/low/recipe.yaml
+  why 'low is made again because recipes/low/recipe.yaml line 8 (environment.B) changed: `two` -> `three`' low
+  sed -i 's/B: three/C: two/' recipes/low/recipe.yaml
+  why 'low is made again because recipes/low/recipe.yaml line 8 (environment.C) is new: `two`' low
+  sed -i '/C: two/d' recipes/low/recipe.yaml
+  why 'low is made again because environment.B is gone from recipes/low/recipe.yaml line 7: `two`' low
+  echo '  B: two' >>recipes/low/recipe.yaml
   FLAVOUR=rich why 'low is made again because the variable FLAVOUR changed from "plain" to "rich"' low
   chmod +x recipes/low/note
   why "low is made again because recipes/low/note is executable now" low
+  sed -i s/two/zwei/ recipes/low/note
+  why 'low is made again because recipes/low/note is executable now, and line 2 changed: `two` -> `zwei`' low
+  sed -i s/zwei/two/ recipes/low/note
   chmod -x recipes/low/note
   echo >recipes/low/extra
   why "low is made again because recipes/low/extra was added" low
@@ -105,11 +114,18 @@ why() {
 
 @test "texts are kept as long as their build, and a file too large or not text is named without lines" {
   printf 'a\377b\n' >recipes/low/binary
+  printf 'a\0b\n' >recipes/low/zero
   head -c 70000 /dev/zero | tr '\0' x >recipes/low/large
   kb low
   printf 'a\377c\n' >recipes/low/binary
   echo y >>recipes/low/large
   why "low is made again because recipes/low/binary changed and recipes/low/large changed" low
+  # Those of other files are there all the same.
+  sed -i s/two/zwei/ recipes/low/note
+  printf 'b\0b\n' >recipes/low/zero
+  why 'low is made again because recipes/low/binary changed, recipes/low/large changed, recipes/low/note line 2 changed: `two` -> `zwei` and recipes/low/zero changed' low
+  sed -i s/zwei/two/ recipes/low/note
+  printf 'a\0b\n' >recipes/low/zero
   kb cache verify
   why "low is made again because recipes/low/binary changed and recipes/low/large changed" low
   kb cache gc --max-size=0
@@ -132,12 +148,28 @@ why() {
   sed -i 's/version: v1/version: v2/' versions.yaml
   run kb why greet
   [[ "$output" == *"greet is made again because its input source greet is fetched again"* ]]
-  [[ "$output" == *"source greet is fetched again because versions.lock has no line for it yet"* ]]
+  [[ "$output" == *'source greet is fetched again because versions.yaml line 4 (externals.greet.version) changed: `v1` -> `v2` and versions.lock has no line for it yet'* ]]
   kb fetch greet
   # The tree is the same, and its time another one.
   why "greet is made again because the newest time in its sources changed" greet
-  why "source greet is cached, and is another one than then because its commit changed from ${old:0:12} to ${new:0:12}" greet
+  why "source greet is cached, and is another one than then because versions.yaml line 4 (externals.greet.version) changed: \`v1\` -> \`v2\` and its commit changed from ${old:0:12} to ${new:0:12}" greet
   kill "$GIT_PID"
+}
+
+@test "a value of versions.yaml is named with its line, and without a login" {
+  make_recipe tool 'environment: {VERSION: "{externals.tool.version}", ADDRESS: "{externals.tool.url}"}' \
+    'mkdir -p /out/tool/opt; echo "$VERSION $ADDRESS" >/out/tool/opt/tool'
+  printf '  tool:\n    url: https://somebody:secret-word@localhost/a\n    version: "1.10"\n' >>versions.yaml
+  kb tool
+  sed -i 's/"1.10"/"1.11"/' versions.yaml
+  why 'tool is made again because versions.yaml line 7 (externals.tool.version) changed: `1.10` -> `1.11`' tool
+  sed -i 's/1.11/1.10/; s,localhost/a,localhost/b,' versions.yaml
+  why 'tool is made again because versions.yaml line 6 (externals.tool.url) changed: `https://localhost/a` -> `https://localhost/b`' tool
+  # Another login is another value, of which nothing is shown.
+  sed -i 's,localhost/b,localhost/a,; s/secret-word/other-word/' versions.yaml
+  why 'tool is made again because the constant ADDRESS, which versions.yaml fills in, changed' tool
+  kb tool
+  run ! grep -rqE "secret-word|other-word" build cache
 }
 
 @test "the answers as JSON" {
@@ -145,9 +177,9 @@ why() {
   sed -i s/two/zwei/ recipes/low/note
   kb why high --json >answers
   run jq -c 'select(.label == "low") | [.state, .kind, .arch != "", .because[0].what, .because[0].name, .because[0].lines]' answers
-  [ "$output" = '["again","artifact",true,"file","recipes/low/note",[{"change":"changed","from":2,"to":2}]]' ]
-  run jq -c 'select(.label == "high") | [.state, .key, .expected, .because[0].what, .because[0].name, .text]' answers
-  [ "$output" = '["again","",true,"input","low","high is made again because its input low is"]' ]
+  [ "$output" = '["again","artifact",true,"file","recipes/low/note",[{"change":"changed","from":2,"to":2,"was_from":2,"was_to":2,"before":["two"],"now":["zwei"]}]]' ]
+  run jq -c 'select(.label == "high") | [.state, .key, .expected, .because[0].what, .because[0].name, .because[0].node, .text]' answers
+  [ "$output" = '["again","",true,"input","low","low:'"$(uname -m)"'","high is made again because its input low is"]' ]
 }
 
 @test "explain shows first what changed, and only then the key" {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Why something is made again: compares each node of an evaluated build with its last build here
-// (graph/change.h), down to the changed line where the texts of that build were kept, and follows
-// inputs to the cause. Makes nothing and asks no network.
+// (graph/reason.h), and follows inputs to the cause. Makes nothing and asks no network.
 //
 // Ownership: a struct why owns its reasons; nodes belong to the build.
 #ifndef KBUILD_WHY_WHY_H
 #define KBUILD_WHY_WHY_H
 
+#include "graph/reason.h"
 #include "run/run.h"
 
 enum why_state {
@@ -17,15 +17,10 @@ enum why_state {
 };
 extern const char *const why_state_names[]; // "cached", "changed", "new", "again"
 
-struct why_reason {
-    char *text;    // "recipes/one/build.sh line 3 changed"
-    json_t *facts; // the same for programs: docs/why.md
-};
 struct why_node {
     const struct node *node;
     enum why_state state;
-    struct why_reason *reasons; // of the last two states; the first ones are its own, then inputs
-    size_t n, cap;
+    struct reasons reasons; // but for the first state
     bool expected; // its key is not known yet: it is taken from the cache if its inputs come out
                    // with the same bytes
 };
