@@ -335,6 +335,7 @@ enum { LAST_RUN_MAX = 256 << 20 };
 struct node_start {
     const char *reason; // "first", "changed", "lost", "gone", "asked"; NULL: it is pulled
     char *change;       // of "changed": the lines of the key that differ
+    json_t *because;    // of "changed": what that means, and which lines of files (graph/reason.h)
     json_t *before;     // outputs of its last build here, or NULL
     const char *where;  // the machine that it ran on, or NULL: this one; borrowed
 };
@@ -344,6 +345,8 @@ struct last_run {
     const char *verb;
     long long began_ms, made_ms; // of the monotonic clock; 0: nodes are still being made
     struct node_start *starts;   // by the place of the task
+    struct last_build *roots;    // of the results, before this run; NULL: not read yet
+    size_t root_count;
 };
 void last_run_open(struct build *b, struct last_run *l, const struct schedule *s, const char *verb);
 // Before the process of a task starts.

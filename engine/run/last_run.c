@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/print.h"
+#include "graph/reason.h"
 #include "share/share.h"
 
 #include <string.h>
@@ -15,6 +16,24 @@
 enum { CHANGE_LINES = 200 }; // of one node
 
 // ---- while it runs ----
+
+// What the results were made of the last time says what a source of another version is compared
+// with. That is still there when the source starts: a result is recorded after all that it needs.
+static void read_roots(struct last_run *l)
+{
+    if (l->roots)
+        return;
+    l->roots = xcalloc(l->s->n + 1, sizeof *l->roots);
+    for (size_t i = 0; i < l->s->n; i++) {
+        const struct node *node = l->s->tasks[i].node;
+        struct last_build *root = &l->roots[l->root_count];
+        if (!job_of(node)->placed || !last_build_read(l->b, node, root))
+            continue;
+        json_decref(root->texts); // those of the need are read
+        root->texts = NULL;
+        l->root_count++;
+    }
+}
 
 void last_run_open(struct build *b, struct last_run *l, const struct schedule *s, const char *verb)
 {
@@ -26,8 +45,12 @@ void last_run_close(struct last_run *l)
 {
     for (size_t i = 0; i < l->s->n; i++) {
         free(l->starts[i].change);
+        json_decref(l->starts[i].because);
         json_decref(l->starts[i].before);
     }
+    for (size_t i = 0; i < l->root_count; i++)
+        last_build_free(&l->roots[i]);
+    free(l->roots);
     free(l->starts);
     *l = (struct last_run){0};
 }
@@ -46,19 +69,43 @@ static const char *reason_of(struct build *b, const struct node *node, const cha
     return b->options.use_cache ? "gone" : "asked";
 }
 
+// What it was the last time, by itself or as an input of a result.
+static bool read_past(struct last_run *l, const struct node *node, struct last_build *out)
+{
+    bool found = last_build_read(l->b, node, out);
+    if (!found)
+        read_roots(l);
+    for (size_t i = 0; i < l->root_count && !found; i++)
+        found = last_build_read_need(l->b, &l->roots[i], node, out);
+    return found;
+}
+
+// Files are compared now: when the run ends they may be others, and the texts of the last build are
+// replaced by those of this one.
+static void keep_change(struct last_run *l, const struct node *node, const struct last_build *past,
+                        struct node_start *start)
+{
+    cleanup_buf struct buf change = {0};
+    cleanup_reasons struct reasons reasons = {0};
+    graph_explain_change(past->key_text, node->key_text, &change);
+    reasons_find(l->b, node, past, &reasons);
+    start->change = buf_take(&change);
+    start->because = reasons_json(&reasons);
+}
+
 void last_run_starts(struct last_run *l, const struct task *t)
 {
     struct node_start *start = &l->starts[t - l->s->tasks];
     const struct node *node = t->node;
-    cleanup_free char *last = build_last_key_text(l->b, node);
+    cleanup_last_build struct last_build past = {0};
+    bool known = read_past(l, node, &past);
     free(start->change);
+    json_decref(start->because);
     start->change = NULL;
-    start->reason = reason_of(l->b, node, last);
-    if (start->reason && !strcmp(start->reason, "changed") && node->key_text) {
-        cleanup_buf struct buf change = {0};
-        graph_explain_change(last, node->key_text, &change);
-        start->change = buf_take(&change);
-    }
+    start->because = NULL;
+    start->reason = reason_of(l->b, node, known ? past.key_text : NULL);
+    if (start->reason && !strcmp(start->reason, "changed") && node->key_text)
+        keep_change(l, node, &past, start);
     if (!start->before)
         start->before = build_last_outputs(l->b, node);
 }
@@ -182,12 +229,13 @@ static json_t *change_json(const char *change)
 {
     json_t *list = json_array();
     for (const char *end; (end = strchr(change, '\n')); change = end + 1) {
-        cleanup_free char *line = xstrndup(change, (size_t)(end - change));
+        cleanup_buf struct buf line = {0};
+        visible_line(&line, change, (size_t)(end - change), VISIBLE_LINE_MAX);
         if (json_array_size(list) == CHANGE_LINES) {
             json_array_append_new(list, json_string("..."));
             break;
         }
-        json_array_append_new(list, json_visible(line));
+        json_array_append_new(list, json_string(line.data));
     }
     return list;
 }
@@ -210,6 +258,8 @@ static void add_process(const struct last_run *l, const struct task *t, unsigned
         json_object_set_new(item, "why", json_string(start->reason));
     if (start->change)
         json_object_set_new(item, "change", change_json(start->change));
+    if (json_array_size(start->because))
+        json_object_set(item, "because", start->because);
     if (json_array_size(start->before))
         json_object_set(item, "before", start->before);
     // What making it took, wherever that was.

@@ -551,3 +551,12 @@ archive $SITE/plain/b sha256=$(sum_of b) b"
   refused_with "but $(sum_of b) is expected"
   stop_registry
 }
+
+@test "the changed line of a list's script is named, before and after" {
+  kb one
+  sed -i '2i # second' recipes/common/list.sh
+  run kb why one
+  [ "${lines[1]}" = 'source things is made again because recipes/common/list.sh line 2 is new: `# second`' ]
+  kb one
+  jq -e '.nodes[] | select(.label == "source things") | .why == "changed" and .because[0].lines[0].now == ["# second"]' build/run.json
+}

@@ -113,6 +113,110 @@ sign: {key: TEST_KEY, certificate: TEST_CERT, files: "*.ko"}' 'mkdir -p /out/one
   [ ! -e nowhere ]
 }
 
+# $1: a label; $2: what jq says of the reasons of this node
+because() {
+  run -0 jq -c --arg name "$1" ".nodes[] | select(.label == \$name) | .because | $2" build/run.json
+}
+
+@test "a run keeps which lines changed, and the page shows them" {
+  make_three
+  printf 'one\ntwo\nthree\n' >recipes/low/note
+  printf '[a]\nb = 1\n' >recipes/low/low.conf
+  kb high
+  jq -e 'all(.nodes[]; has("because") | not)' build/run.json
+  sed -i 's/^sleep 0.2/sleep 0.1/' recipes/low/build.sh
+  sed -i '2d' recipes/low/note
+  printf 'c = <script>alert(1)</script>\n' >>recipes/low/low.conf
+  said=$(FLAVOUR=rich kb why low --json | jq -c 'select(.label == "low") | .because')
+  FLAVOUR=rich kb high
+  because low .
+  [ "$output" = "$said" ]
+  because low '[.[] | [.what, .name, .change, .lines]]'
+  [ "$output" = '[["file","recipes/low/build.sh","changed",[{"change":"changed","from":2,"to":2,"was_from":2,"was_to":2,"before":["sleep 0.2; mkdir -p /out/low/opt; echo \"$FLAVOUR\" >/out/low/opt/low"],"now":["sleep 0.1; mkdir -p /out/low/opt; echo \"$FLAVOUR\" >/out/low/opt/low"]}]],["file","recipes/low/low.conf","changed",[{"change":"added","from":3,"to":3,"now":["c = <script>alert(1)</script>"]}]],["file","recipes/low/note","changed",[{"change":"removed","from":1,"to":1,"was_from":2,"was_to":2,"before":["two"]}]],["variable","FLAVOUR","changed",null]]' ]
+  because low '.[3] | [.before, .now, .text]'
+  [ "$output" = '["\"plain\"","\"rich\"","the variable FLAVOUR changed from \"plain\" to \"rich\""]' ]
+  because high '[.[] | [.what, .change, .node, .text]]'
+  [ "$output" = '[["input","changed","low:'"$(uname -m)"'","its input low changed"]]' ]
+  # A file has changed since, the record of the run has not.
+  echo more >>recipes/low/note
+  kb report
+  for text in '<span class="mono">recipes/low/build.sh</span><pre><del>- 2: sleep 0.2; mkdir' '<ins>+ 2: sleep 0.1; mkdir' \
+    '<ins>+ 3: c = &lt;script&gt;alert(1)&lt;/script&gt;</ins>' '<del>- 2: two</del>' \
+    '<li>the variable FLAVOUR changed from &quot;plain&quot; to &quot;rich&quot;</li>'; do
+    grep -qF -- "$text" build/report.html || { echo "no $text"; return 1; }
+  done
+  grep -qE '<li>its input <a href="#n[0-9]+">low</a> changed</li>' build/report.html
+  run ! grep -qi '<script' build/report.html
+}
+
+@test "values of versions.yaml and keys of recipe.yaml have their lines on the page, also of a source of another version" {
+  make_repositories
+  serve_repositories
+  sed -i "s/127.0.0.1:[0-9]*/127.0.0.1:$GIT_PORT/" versions.yaml
+  printf '  tool:\n    version: "1.10"\n' >>versions.yaml
+  make_recipe greet "sources: {greet: {version: externals.greet, git: '{url}', ref: '{version}'}}
+environment: {TOOL: '{externals.tool.version}', WORD: old}" \
+    'mkdir -p /out/greet/opt; cp /src/greet/greet.c /out/greet/opt/; echo "$TOOL $WORD" >/out/greet/opt/word'
+  kb greet
+  echo '// 2' >>git/greet/greet.c
+  git_here -C git/greet commit -qam "Second"
+  git_here -C git/greet tag v2
+  sed -i 's/version: v1/version: v2/; s/1.10/1.11/' versions.yaml
+  sed -i 's/WORD: old/WORD: new/' recipes/greet/recipe.yaml
+  kb greet
+  kill "$GIT_PID"
+  jq -e '.nodes[] | select(.label == "source greet") | .why == "changed"' build/run.json
+  because "source greet" '[.[] | [.what, .path, .lines[0].from, .lines[0].before[0], .lines[0].now[0]]]'
+  [ "$output" = '[["versions","externals.greet.version",4,"v1","v2"],["fact",null,null,null,null]]' ]
+  because greet '[.[] | [.what, .path // .node, .lines[0].before[0], .lines[0].now[0]]] | .[2][1] |= split(":")[0:2]'
+  [ "$output" = '[["versions","externals.tool.version","1.10","1.11"],["recipe","environment.WORD","old","new"],["input",["source","greet"],null,null]]' ]
+  kb report
+  for text in '<span class="mono">versions.yaml</span> line 4 (<span class="mono">externals.greet.version</span>)<pre><del>- v1</del>' \
+    '<ins>+ v2</ins>' '<del>- 1.10</del>' '(<span class="mono">environment.WORD</span>)<pre><del>- old</del>'; do
+    grep -qF -- "$text" build/report.html || { echo "no $text"; return 1; }
+  done
+  grep -qE '<li>its input <a href="#n[0-9]+">source greet</a> changed</li>' build/report.html
+}
+
+@test "what a run keeps of changed files is bounded, and holds no secret, no private file and nothing of a binary" {
+  make_recipe one 'variables: {TEST_CERT: {type: file}, TEST_KEY: {type: secret}}
+sign: {key: TEST_KEY, certificate: TEST_CERT, files: "*.ko"}' 'mkdir -p /out/one/opt; echo TEST >/out/one/opt/a.ko'
+  for n in 1 2; do
+    openssl req -x509 -newkey rsa:2048 -nodes -subj "/CN=TEST $n" -keyout TEST-key-$n.pem -out TEST-cert-$n.crt 2>/dev/null
+    chmod 600 TEST-key-$n.pem
+  done
+  seq 1 1000 >recipes/one/long
+  printf 'private \377 1\n' >recipes/one/binary
+  printf 'zero \0 1\n' >recipes/one/zero
+  printf 'a\n' >recipes/one/wide
+  printf 'a\n' >recipes/one/control
+  TEST_CERT=TEST-cert-1.crt TEST_KEY=TEST-key-1.pem kb one
+  seq 1 1000 | sed 's/0$/zero/' >recipes/one/long
+  printf 'private \377 2\n' >recipes/one/binary
+  printf 'zero \0 2\n' >recipes/one/zero
+  head -c 50000 /dev/zero | tr '\0' w >recipes/one/wide
+  printf 'b\033[2J\342\200\256\n' >recipes/one/control
+  TEST_CERT=TEST-cert-2.crt TEST_KEY=TEST-key-2.pem kb one
+  because one '[.[] | .text]'
+  [[ "$output" == *'recipes/one/binary changed"'*'recipes/one/control line 1 changed: '*'recipes/one/long lines 10, 20 and 30 changed, and 97 more places"'* ]]
+  [[ "$output" == *'recipes/one/wide line 1 changed"'*'recipes/one/zero changed"'* ]]
+  [[ "$output" == *'the file TEST-cert-1.crt of the variable TEST_CERT was removed"'* ]]
+  because one '[.[] | select(.name == "recipes/one/long") | [(.lines | length), .lines_left_out]]'
+  [ "$output" = '[[6,94]]' ]
+  [ "$(stat -c %s build/run.json)" -lt 20000 ]
+  kb report
+  # A line of each file of the variables, but for those that say what it is; and no byte that a terminal obeys.
+  for page in build/run.json build/report.html; do
+    for file in TEST-key-1.pem TEST-key-2.pem TEST-cert-1.crt TEST-cert-2.crt; do
+      run ! grep -qF -e "$(sed -n 2p "$file")" "$page"
+    done
+    run ! grep -qE 'private|zero .? ?[12]' "$page"
+    run ! grep -qP '\x1b|\xe2\x80\xae' "$page"
+  done
+  grep -qF 'and 94 more places' build/report.html
+  grep -qF 'b\x1b[2J\u202e' build/report.html
+}
+
 @test "kbuild report says what it lacks, and what to do" {
   make_three
   run -1 kb report
@@ -176,10 +280,11 @@ sign: {key: TEST_KEY, certificate: TEST_CERT, files: "*.ko"}' 'mkdir -p /out/one
   make_three
   kb high
   evil='</style></pre><x-evil onload=1><img src=x onerror="document.title=1">'
+  echo "# $evil" >>recipes/low/build.sh
   FLAVOUR=$evil kb high
   kb report
   python3 "$REPOSITORY/tests/support/report_browser.py" "$chromium" "$PWD/build/report.html" "$PWD" \
-    "+ variable FLAVOUR \"${evil//\"/\\\"}\""
+    "+ variable FLAVOUR \"${evil//\"/\\\"}\"" "+ 3: # $evil"
 }
 
 @test "a page of 200 nodes in a browser" {
@@ -202,5 +307,5 @@ print(json.dumps(dict(format="kbuild run 1", kbuild="1", verb="build", targets=[
                       planned_ms=100, made_ms=max(ends), ms=max(ends) + 10, jobs=8, chain=["n199"], nodes=nodes)))
 Y
   "$KBUILD" report
-  python3 "$REPOSITORY/tests/support/report_browser.py" "$chromium" "$PWD/build/report.html" "$PWD" kernel-199 quick
+  python3 "$REPOSITORY/tests/support/report_browser.py" "$chromium" "$PWD/build/report.html" "$PWD" --quick kernel-199
 }

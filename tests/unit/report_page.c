@@ -75,13 +75,22 @@ static void spoil(json_t *value, const char *evil, size_t *left)
 
 #define PHASES ",\"phases\":[{\"name\":\"building\",\"begin_ms\":20}]"
 #define CHANGE ",\"why\":\"changed\",\"change\":[\"- old\",\"+ new\",\"other\"]"
+#define BECAUSE                                                                                    \
+    ",\"because\":[{\"what\":\"file\",\"name\":\"r/b.sh\",\"change\":\"changed\",\"text\":\"t1\"," \
+    "\"lines\":[{\"change\":\"changed\",\"from\":7,\"to\":11,\"was_from\":5,\"was_to\":5,"         \
+    "\"before\":[\"old line\"],\"now\":[\"new line\",\"second\"]}],\"lines_left_out\":3},"         \
+    "{\"what\":\"recipe\",\"name\":\"r/recipe.yaml\",\"path\":\"environment.A\",\"text\":\"t2\","  \
+    "\"lines\":[{\"change\":\"removed\",\"from\":9,\"to\":9,\"before\":[\"gone\"]}]},"             \
+    "{\"what\":\"variable\",\"text\":\"the variable V changed\"},"                                 \
+    "{\"what\":\"input\",\"node\":\"a\",\"name\":\"a\",\"text\":\"its input a changed\"},"         \
+    "{\"what\":\"input\",\"node\":\"a\",\"name\":\"b\",\"text\":\"other\"}]"
 #define OUTPUTS(which, digest, size)                                                               \
     ",\"" which "\":[{\"name\":\"a.tar.xz\",\"digest\":\"" digest "\",\"size\":" size "}]"
 #define FILES                                                                                      \
     ",\"log\":\"a.log\",\"local\":\"/a b\",\"placed\":true" OUTPUTS("outputs", DIGEST, "2000")     \
         OUTPUTS("before", "ff", "1000")
 static const char whole[] = RUN(NODE("a", RAN("10", "50") PHASES CHANGE FILES) "," NODE(
-    "top", ",\"needs\":[\"a\"]" RAN("50", "90")));
+    "top", ",\"needs\":[\"a\"]" CHANGE BECAUSE RAN("50", "90")));
 
 TEST(no_text_of_the_record_becomes_markup)
 {
@@ -135,6 +144,15 @@ TEST(what_the_record_says_is_in_the_page)
         "<del>- old</del>",
         "<ins>+ new</ins>",
         "what it is made of has changed",
+        "<span class=\"mono\">r/b.sh</span><pre><del>- 5: old line</del>\n"
+        "<ins>+ 7: new line</ins>\n<ins>+ 8: second</ins>\n<ins>+ and 3 more lines</ins>\n"
+        "<span>and 3 more places</span>\n</pre>",
+        "<span class=\"mono\">r/recipe.yaml</span> line 9 (<span "
+        "class=\"mono\">environment.A</span>)"
+        "<pre><del>- gone</del>\n</pre>",
+        "<li>the variable V changed</li>",
+        "<li>its input <a href=\"#n0\">a</a> changed</li>",
+        "<summary>3 lines of its key</summary>",
         "href=\"logs/a.log\"",
         "/a b",
         "+1.0 kB (+100.0 %)",
@@ -172,6 +190,10 @@ TEST(odd_times_and_needs_stay_within_the_page)
         NODE("a",
              ",\"change\":[1,{}],\"outputs\":[1,{\"name\":\"x\"}],\"before\":7,\"phases\":{}" RAN(
                  "1", "2")),
+        NODE("a",
+             ",\"why\":\"changed\",\"because\":[1,{},{\"text\":7},{\"text\":\"x\",\"lines\":[1,{"
+             "\"before\":[7],\"now\":{}}]},{\"text\":\"x\",\"node\":\"a\"},{\"text\":\"x\","
+             "\"lines\":[{\"from\":-1,\"to\":-7,\"now\":[\"x\"]}]}]" RAN("1", "2")),
         "",
     };
     for (size_t i = 0; i < ARRAY_LEN(nodes); i++) {

@@ -37,6 +37,8 @@ const char report_style[] =
     "thead th{font-weight:600;color:var(--dim);font-size:.85rem}\n"
     ".num{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}\n"
     "pre{margin:.2rem 0;white-space:pre-wrap}\n"
+    ".because{list-style:none;margin:0;padding:0}\n"
+    ".because pre{margin-left:.8rem}\n"
     "pre del{color:var(--old);text-decoration:none}\n"
     "pre ins{color:var(--new);text-decoration:none}\n"
     // the timeline

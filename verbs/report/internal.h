@@ -42,6 +42,7 @@ struct report_node {
     struct report_phase *phases;
     size_t phase_count;
     const char *why;       // or NULL
+    const json_t *because; // reasons, or NULL
     const json_t *change;  // lines, or NULL
     const json_t *outputs; // lists, or NULL
     const json_t *before;
@@ -84,6 +85,9 @@ void html_node(struct buf *out, const struct report_run *run, size_t place);
 // ---- timeline.c, drawing.c ----
 void html_timeline(struct buf *out, const struct report_run *run);
 void html_graph(struct buf *out, const struct report_run *run);
+// ---- reasons.c ----
+// Why the node was made, which it was.
+void html_reason(struct buf *out, const struct report_run *run, const struct report_node *node);
 // ---- page.c ----
 void html_page(struct buf *out, const struct report_run *run, bool beside);
 

@@ -108,6 +108,7 @@ static int read_node(const json_t *item, struct report_node *node)
                                  .why = report_string(item, "why"),
                                  .asked = json_is_true(json_object_get(item, "asked")),
                                  .placed = json_is_true(json_object_get(item, "placed")),
+                                 .because = list_field(item, "because"),
                                  .change = list_field(item, "change"),
                                  .outputs = list_field(item, "outputs"),
                                  .before = list_field(item, "before"),

@@ -6,8 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-enum { CHANGE_SHOWN = 6 }; // lines of a change; longer ones are folded
-
 // ---- the head ----
 
 static void add_fact(struct buf *out, const char *name, const char *value)
@@ -189,50 +187,6 @@ static void add_chain(struct buf *out, const struct report_run *run)
 
 // ---- why ----
 
-static const struct reason {
-    const char *name, *text;
-} reasons[] = {
-    {"first", "no earlier build of it is known here"},
-    {"changed", "what it is made of has changed since its last build here"},
-    {"lost", "the cache had its record, but not all of its content"},
-    {"gone", "nothing changed, but the cache had no result for it"},
-    {"asked", "USE_CACHE=no asked for it"},
-};
-
-static const char *reason_text(const char *name)
-{
-    for (size_t i = 0; name && i < ARRAY_LEN(reasons); i++)
-        if (!strcmp(reasons[i].name, name))
-            return reasons[i].text;
-    return "";
-}
-
-static void add_change_lines(struct buf *out, const json_t *change)
-{
-    buf_puts(out, "<pre>");
-    for (size_t i = 0; i < json_array_size(change); i++) {
-        const char *line = json_string_value(json_array_get(change, i));
-        const char *element = !line ? NULL : *line == '-' ? "del" : *line == '+' ? "ins" : "span";
-        if (!line)
-            continue;
-        buf_printf(out, "<%s>", element);
-        html_text(out, line);
-        buf_printf(out, "</%s>\n", element);
-    }
-    buf_puts(out, "</pre>");
-}
-
-static void add_change(struct buf *out, const json_t *change)
-{
-    const size_t n = json_array_size(change);
-    if (n > CHANGE_SHOWN)
-        buf_printf(out, "<details><summary>%zu lines of its key</summary>", n);
-    if (n)
-        add_change_lines(out, change);
-    if (n > CHANGE_SHOWN)
-        buf_puts(out, "</details>");
-}
-
 static void add_why_row(struct buf *out, const struct report_run *run, size_t place)
 {
     const struct report_node *node = &run->nodes[place];
@@ -240,8 +194,8 @@ static void add_why_row(struct buf *out, const struct report_run *run, size_t pl
     html_node(out, run, place);
     buf_puts(out, "</th><td class=\"num\">");
     html_time(out, node->end_ms - node->begin_ms);
-    buf_printf(out, "</td><td>%s", reason_text(node->why));
-    add_change(out, node->change);
+    buf_puts(out, "</td><td>");
+    html_reason(out, run, node);
     buf_puts(out, "</td></tr>\n");
 }
 
@@ -487,8 +441,8 @@ static void add_node(struct buf *out, const struct report_run *run, size_t place
     add_entry(out, "machine", node->where);
     add_process(out, node);
     if (node->why) {
-        buf_printf(out, "<dt>why</dt><dd>%s", reason_text(node->why));
-        add_change(out, node->change);
+        buf_puts(out, "<dt>why</dt><dd>");
+        html_reason(out, run, node);
         buf_puts(out, "</dd>\n");
     }
     add_places(out, run, "needs", node->needs, node->need_count);

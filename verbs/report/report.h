@@ -7,7 +7,8 @@
 //   report.c    files: reads run.json and records, writes the page
 //   model.c     run.json -> struct report_run, checked; the choice of targets
 //   page.c      the page and its tables            timeline.c  what ran when
-//   drawing.c   the graph                          html.c      text and style
+//   reasons.c   why a node was made, and its lines html.c      text and style
+//   drawing.c   the graph
 //
 // Nothing that is passed in is kept.
 #ifndef KBUILD_REPORT_REPORT_H
