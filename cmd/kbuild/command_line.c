@@ -300,6 +300,23 @@ static int check_outputs(const struct command_line *c, struct error **err)
     return 0;
 }
 
+// Before the verb --output is the directory of the results, after some verbs the file that they
+// write.
+static int check_output_place(const struct command_line *c, struct error **err)
+{
+    for (size_t i = 0; i < c->n && c->verb->common & BIT(COMMON_OUTPUT); i++) {
+        const struct given_option *g = &c->given[i];
+        if (g->option == &common_options[COMMON_OUTPUT] || !is_output_option(g->option) ||
+            !is_directory(g->value))
+            continue;
+        error_set(err, ERROR_USAGE, "%s: %s %s is a directory; after this verb it names a file",
+                  c->verb->name, g->option->name, g->value);
+        return error_hint(err, "the directory of the results is given before it: kbuild -o %s %s",
+                          g->value, c->verb->name);
+    }
+    return 0;
+}
+
 // Help and version end the parsing.
 static bool parse_help(struct command_line *c, const char *word, bool version_too)
 {
@@ -336,7 +353,9 @@ static int parse_words(struct command_line *out, const struct strlist *words, si
     }
     if (out->verb->flags & OWN_PARSER)
         return 0;
-    return check_operands(out, err) < 0 ? -1 : check_outputs(out, err);
+    return check_operands(out, err) < 0 || check_output_place(out, err) < 0
+               ? -1
+               : check_outputs(out, err);
 }
 
 int command_line_parse(int argc, char **argv, struct command_line *out, struct error **err)

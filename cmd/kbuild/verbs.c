@@ -534,9 +534,10 @@ const struct verb verbs[] = {
     {"report", "[TARGET...]", 0, ANY_NUMBER, NO_TARGETS,
      "write a page about the last run: where the time went, and why",
      "One HTML file, without script and without network: when each node and its phases ran, what "
-     "they used, the longest chain, what was cached and what changed of what was not, the graph, "
-     "and sizes against the last build. With targets only these and what they need. `kbuild -o DIR "
-     "report` is about the runs of another output directory.",
+     "they used, the longest chain, what was cached, which lines of files, variables and inputs "
+     "changed of what was not, the graph, and sizes against the last build. With targets only "
+     "these and what they need. `kbuild -o DIR report` is about the runs of another output "
+     "directory: -o before the verb is that directory, after it the page.",
      OUTPUT | ARCH | CACHE | QUIET, OPTIONS(report_options), verb_report, 0},
     {"settings", "", 0, 0, NO_TARGETS, "show every default, and where it comes from",
      "Defaults of options and variables can be in kbuild.yaml: in the project, and of your own in "

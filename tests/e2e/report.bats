@@ -228,7 +228,22 @@ sign: {key: TEST_KEY, certificate: TEST_CERT, files: "*.ko"}' 'mkdir -p /out/one
   run -1 kb report
   [[ "$output" == *"build/run.json is not the record of a run: it has another format"*"build again"* ]]
   run -1 kb -o elsewhere report
-  [[ "$output" == *"no record of a run in elsewhere"* ]]
+  [[ "$output" == *"no record of a run in elsewhere"*"there is one in build: \`kbuild -o build report\` shows it"* ]]
+  # As after `make first-proof`.
+  mkdir -p first/proof first/other
+  mv build/run.json first/proof/
+  run -1 kb -o first report
+  [[ "$output" == *"no record of a run in first"*"there is one in first/proof: \`kbuild -o first/proof report\` shows it"* ]]
+  run -1 kb -o first/other/ report
+  [[ "$output" == *"no record of a run in first/other/"*"there is one in first/proof: "* ]]
+  for n in 1 2 3 4; do mkdir "first/$n" && cp first/proof/run.json "first/$n"; done
+  run -1 kb -o first report
+  [[ "$output" == *"there is one in first/1, first/2, first/3 and 2 more directories: \`kbuild -o first/1 report\`"* ]]
+  # -o after the verb is the page.
+  run -2 kb report -o first/proof
+  [[ "$output" == *"report: --output first/proof is a directory; after this verb it names a file"*"kbuild -o first/proof report"* ]]
+  run -2 kb provenance high -o first
+  [[ "$output" == *"provenance: --output first is a directory"*"kbuild -o first provenance"* ]]
 }
 
 @test "--trace writes trace events, and a file that cannot be written is found before the work" {

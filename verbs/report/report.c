@@ -27,6 +27,68 @@ int report_page(const char *text, size_t length, const char *name, const struct 
     return result;
 }
 
+// ---- other output directories ----
+
+enum { LOOKED_AT = 200, NAMED = 3 }; // entries of a directory; directories
+
+static void note_run(const char *directory, const char *besides, struct strlist *out)
+{
+    cleanup_free char *record = xasprintf("%s/run.json", directory);
+    if (strcmp(directory, besides) != 0 && is_regular_file(record))
+        strlist_add_once(out, directory);
+}
+
+static void find_below(const char *parent, const char *besides, struct strlist *out)
+{
+    cleanup_strlist struct strlist names = {0};
+    list_directory(parent, &names, NULL); // what can't be read has none
+    for (size_t i = 0; i < names.n && i < LOOKED_AT; i++) {
+        cleanup_free char *path = strcmp(parent, ".") ? xasprintf("%s/%s", parent, names.items[i])
+                                                      : xstrdup(names.items[i]);
+        note_run(path, besides, out);
+    }
+}
+
+// Records of runs below the directory, above it, and beside it.
+static void find_runs(const char *directory, struct strlist *out)
+{
+    size_t n = strlen(directory);
+    while (n > 1 && directory[n - 1] == '/')
+        n--;
+    cleanup_free char *itself = xstrndup(directory, n);
+    size_t above = (size_t)(path_base(itself) - itself);
+    while (above > 1 && itself[above - 1] == '/')
+        above--;
+    cleanup_free char *parent = above ? xstrndup(itself, above) : xstrdup(".");
+    find_below(itself, itself, out);
+    note_run(parent, itself, out);
+    find_below(parent, itself, out);
+}
+
+static int no_record(const char *directory, struct error **err)
+{
+    cleanup_strlist struct strlist found = {0};
+    error_user(err, "there is no record of a run in %s", directory);
+    find_runs(directory, &found);
+    if (!found.n)
+        return error_hint(err, "kbuild TARGET writes one when it ends; `kbuild -o DIR report` is "
+                               "about the runs that had that output directory");
+    cleanup_buf struct buf all = {0};
+    const size_t named = found.n > NAMED ? NAMED : found.n;
+    for (size_t i = 0; i < named; i++)
+        buf_printf(&all, "%s%s",
+                   !i                                   ? ""
+                   : i + 1 == named && named == found.n ? " and "
+                                                        : ", ",
+                   found.items[i]);
+    if (named < found.n)
+        buf_printf(&all, " and %zu more directories", found.n - named);
+    return error_hint(err, "there is one in %s: `kbuild -o %s report` shows it", all.data,
+                      found.items[0]);
+}
+
+// ---- files ----
+
 static int read_record(const char *directory, const char *path, struct buf *text,
                        struct error **err)
 {
@@ -38,9 +100,7 @@ static int read_record(const char *directory, const char *path, struct buf *text
         file_read_at(folder, "run.json", path, RECORD_MAX, text, &why);
     if (why && why->errnum == ENOENT) {
         error_free(why);
-        error_user(err, "there is no record of a run in %s", directory);
-        return error_hint(err, "kbuild TARGET writes one when it ends; `kbuild -o DIR report` is "
-                               "about the runs that had that output directory");
+        return no_record(directory, err);
     }
     *err = why;
     return why ? -1 : 0;
