@@ -231,8 +231,9 @@ static void add_why(struct buf *out, const struct report_run *run)
         if (!run->nodes[i].shown || !run->nodes[i].ran || !run->nodes[i].why)
             continue;
         if (!any)
-            buf_puts(out, "<table><thead><tr><th scope=\"col\">Node</th><th scope=\"col\" "
-                          "class=\"num\">Time</th><th scope=\"col\">Why it was not cached</th>"
+            buf_puts(out, "<table class=\"made\"><thead><tr><th scope=\"col\">Node</th><th "
+                          "scope=\"col\" class=\"num\">Time</th><th scope=\"col\">Why it was "
+                          "not cached</th>"
                           "</tr></thead><tbody>\n");
         any = true;
         add_why_row(out, run, i);
