@@ -188,6 +188,22 @@ TEST(a_package_that_was_tampered_with_is_refused)
     strlist_free(&source.packages);
 }
 
+// A mirror whose index is of another day than its files.
+TEST(a_file_that_the_mirror_lists_and_lacks_is_an_error_with_two_ways_out)
+{
+    struct place *p = *state;
+    make_mirror(p);
+    run_sh(p, "rm m/pool/*.deb");
+    struct debian_source source = {0};
+    strlist_add(&source.packages, "demo-source");
+    cleanup_error struct error *err = NULL;
+    assert_int_equal(get(p, &source, NULL, &err), -1);
+    assert_says(err->message, "demo-source_1.0-1_all.deb");
+    assert_says(err->hint, "kbuild update TARGET");
+    assert_says(err->hint, "--source NAME=DIR");
+    strlist_free(&source.packages);
+}
+
 // ---- the real mirror ----
 static double seconds(void)
 {
