@@ -49,6 +49,19 @@ X
   grep -q '^qemu-system' "$LOG"
 }
 
+@test "without sudo an ordinary user is told what root has to run, on a machine that has no lists of apt either" {
+  mkdir bin
+  for tool in bash env apt-get dpkg-query; do ln -s "$(type -P true)" "bin/$tool"; done
+  printf '#!/bin/sh\necho 12321\n' >bin/id
+  printf '#!/bin/sh\nexit 1\n' >bin/apt-cache
+  printf '#!/bin/sh\necho x86_64\n' >bin/uname
+  chmod +x bin/id bin/apt-cache bin/uname
+  ln -s "$(type -P grep)" bin/grep
+  run -1 env PATH="$PWD/bin" "$BASH" "$REPOSITORY/tools/install-dependencies" demo
+  echo "$output"
+  [ "${lines[1]}" = "install-dependencies: run as root: apt-get update && apt-get install --no-install-recommends qemu-system-misc" ]
+}
+
 @test "the first proof shows what the guest said, and ends there" {
   run -0 tools/demo --first
   echo "$output"
