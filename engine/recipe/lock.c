@@ -412,7 +412,8 @@ static struct lock *begin_change(const struct lock *l, int *fd, struct error **e
     if (l->base && !path_exists(l->file)) {
         if (make_parent(l->file, err) < 0)
             return NULL;
-        log_note("%s cannot be written: new entries are written to %s", l->base, l->path);
+        log_note("%s %s: new entries are written to %s", l->base,
+                 can_write(l->base) ? "belongs to the installation" : "cannot be written", l->path);
     }
     *fd = lock_directory(l->file, err);
     struct lock *now = *fd < 0 ? NULL : load_lock(l->path, NULL, err);

@@ -196,6 +196,7 @@ int build_lock(struct build *b, struct error **err)
     if (for_packages(b, packages_pin, err) < 0)
         return -1;
     if (!warn_unknown_lists(b))
-        log_note("%s names all of it; look at the lines, and commit them", b->lock->path);
+        log_note("%s names all of it; look at the lines, and %s", b->lock->path,
+                 b->lock->base ? "keep the file" : "commit them");
     return 0;
 }
