@@ -72,6 +72,22 @@ void test_helper(const char *word, int (*function)(void))
     helpers[helper_count++] = (struct helper){word, function};
 }
 
+static int skipped;
+
+void test_skip(void **state)
+{
+    (void)state;
+    skipped = 1;
+}
+
+void test_end(void)
+{
+    if (!skipped)
+        return;
+    skipped = 0;
+    _skip(__FILE__, __LINE__);
+}
+
 // "tests/unit/run_schedule.c" is run_schedule.
 static int is_named(const char *file, const char *name)
 {
@@ -104,10 +120,13 @@ static int run(struct group *g, const char *name)
         if (!name || !strcmp(t.name, name))
             tests[n++] = t;
     }
+    int result = 2;
     if (n)
-        return _cmocka_run_group_tests(g->file, tests, n, g->before, g->after);
-    fprintf(stderr, "%s has no test of that name\n", g->file);
-    return 2;
+        result = _cmocka_run_group_tests(g->file, tests, n, g->before, g->after);
+    else
+        fprintf(stderr, "%s has no test of that name\n", g->file);
+    free(tests);
+    return result;
 }
 
 int main(int argc, char **argv)

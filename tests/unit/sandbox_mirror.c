@@ -69,11 +69,10 @@ static int clean_up(void **state)
     return 0;
 }
 
-static void need_mirror(void)
+static bool mirror_is_wanted(void)
 {
     const char *wanted = getenv("KBUILD_TEST_MIRROR");
-    if (!wanted || strcmp(wanted, "1") != 0)
-        skip();
+    return wanted && !strcmp(wanted, "1");
 }
 
 // A package made here, as if it had been resolved.
@@ -155,7 +154,8 @@ TEST(exactly_what_was_resolved_is_extracted)
 
 TEST(a_builder_compiles_natively_and_across)
 {
-    need_mirror();
+    if (!mirror_is_wanted())
+        skip();
     write_text(folder, "setup.sh", "set -eu\necho setup-ran > /etc/setup-ran\n");
     char *setup = xasprintf("%s/setup.sh", folder), *build = xasprintf("%s/build", folder);
     struct package_set set = {0};
@@ -212,7 +212,8 @@ TEST(a_builder_compiles_natively_and_across)
 
 TEST(nothing_of_the_host_or_of_the_run_is_in_a_builder)
 {
-    need_mirror();
+    if (!mirror_is_wanted())
+        skip();
     static const char *const absent[] = {
         "etc/resolv.conf", "etc/hostname", "etc/machine-id", "var/lib/apt",   "var/lib/dpkg",
         "var/cache/apt",   "dev/null",     "etc/passwd-",    "usr/share/man", "var/log/dpkg.log",
@@ -257,7 +258,8 @@ static void stream(const char *name, char hex[static DIGEST_HEX_SIZE])
 
 TEST(a_foreign_root_file_system_is_the_same_for_root_and_for_others)
 {
-    need_mirror();
+    if (!mirror_is_wanted())
+        skip();
     char first[DIGEST_HEX_SIZE], second[DIGEST_HEX_SIZE];
     stream("first", first);
     if (geteuid() == 0) {
@@ -286,7 +288,8 @@ TEST(a_foreign_root_file_system_is_the_same_for_root_and_for_others)
 
 TEST(a_package_that_does_not_exist_is_named)
 {
-    need_mirror();
+    if (!mirror_is_wanted())
+        skip();
     struct error *err = NULL;
     struct strlist list = {0};
     char *cache = xasprintf("%s/cache", folder), digest[DIGEST_HEX_SIZE];
