@@ -32,6 +32,10 @@ static const struct {
     "docker run --privileged, or --security-opt seccomp=unconfined --security-opt "                \
     "apparmor=unconfined --security-opt systempaths=unconfined"
 
+#define CHROOT_ADVICE                                                                              \
+    "a chroot can make no user namespaces; enter it in another way: systemd-nspawn -D DIRECTORY, " \
+    "or bwrap --bind DIRECTORY / --dev /dev --proc /proc SHELL"
+
 // Messages of bwrap, for failures without a kernel switch.
 static const struct {
     const char *words, *advice;
@@ -44,10 +48,27 @@ static const struct {
     {"No space left", "too many namespaces; as root: sysctl user.max_user_namespaces=15000"},
 };
 
+// What /proc/self/mountinfo (proc(5): root and mount point are its fourth and fifth field) says of
+// "/": 1 if nothing is mounted there, as in most chroots; 0 if it is a whole file system; -1 if it
+// is a directory of one, which is bound there in containers and in some chroots.
+static int root_is_of_chroot(const char *mounts)
+{
+    int result = 1;
+    for (const char *line = mounts; *line;) {
+        size_t n = strcspn(line, "\n");
+        cleanup_free char *text = xstrndup(line, n), *root = xcalloc(1, n + 1);
+        char point[3] = "";
+        if (sscanf(text, "%*s %*s %*s %s %2s", root, point) == 2 && !strcmp(point, "/"))
+            result = !strcmp(root, "/") || !strcmp(root, "/@") ? 0 : -1; // the last is on top
+        line += n + (line[n] == '\n');
+    }
+    return result;
+}
+
 // In a chroot the kernel refuses new user namespaces (user_namespaces(7), EPERM), whatever the
-// switches are. The root of the first process then differs; without permission to see it, check
-// whether "/" is a mount point, which a chroot's folder usually is not.
-static bool in_chroot(void)
+// switches are. The root of the first process then differs; without permission to see it, the
+// mounts are asked. -1: perhaps.
+static int in_chroot(void)
 {
     struct statx own, first;
     if (statx(AT_FDCWD, "/", 0, STATX_INO | STATX_MNT_ID, &own) == 0 &&
@@ -55,8 +76,9 @@ static bool in_chroot(void)
         return own.stx_ino != first.stx_ino || own.stx_dev_minor != first.stx_dev_minor ||
                own.stx_dev_major != first.stx_dev_major || own.stx_mnt_id != first.stx_mnt_id;
     cleanup_buf struct buf mounts = {0};
-    return file_read("/proc/self/mountinfo", (size_t)16 << 20, &mounts, NULL) == 0 && mounts.len &&
-           !strstr(mounts.data, " / / ") && !strstr(mounts.data, " /@ / ");
+    if (file_read("/proc/self/mountinfo", (size_t)16 << 20, &mounts, NULL) < 0 || !mounts.len)
+        return 0;
+    return root_is_of_chroot(mounts.data);
 }
 
 char *namespace_advice(const char *proc, const char *message)
@@ -69,13 +91,13 @@ char *namespace_advice(const char *proc, const char *message)
             starts_with(value.data, namespace_switches[i].off))
             return xstrdup(namespace_switches[i].advice);
     }
-    if (strstr(message, "ermi") && in_chroot())
-        return xstrdup("a chroot can make no user namespaces; enter it in another way: "
-                       "systemd-nspawn -D DIRECTORY, or bwrap --bind DIRECTORY / --dev /dev --proc "
-                       "/proc SHELL");
+    int chroot = strstr(message, "ermi") ? in_chroot() : 0;
+    if (chroot > 0)
+        return xstrdup(CHROOT_ADVICE);
     for (size_t i = 0; i < ARRAY_LEN(bwrap_messages); i++)
         if (strstr(message, bwrap_messages[i].words))
-            return xstrdup(bwrap_messages[i].advice);
+            return chroot ? xasprintf("%s; " CHROOT_ADVICE, bwrap_messages[i].advice)
+                          : xstrdup(bwrap_messages[i].advice);
     return NULL;
 }
 
