@@ -191,7 +191,7 @@ made_of() { # version
   run build one
   echo "$output"
   [ "$status" -eq 1 ]
-  [[ "$output" == *NO_PUBKEY*REPO_KEYRING* ]]
+  [[ "$output" == *"is not signed"*REPO_KEYRING* ]]
 }
 
 # What a recipe takes out of a package is of the architecture that it is built for, and the name of the package

@@ -230,7 +230,7 @@ TEST(a_mirror_with_a_key_of_its_own_counts)
     run_sh(p,
            "echo \"deb [signed-by=$PWD/stranger.gpg] file:$PWD/m bookworm main\" > sources.list");
     assert_int_equal(update(p, &err), -1);
-    assert_says(err->message, "NO_PUBKEY");
+    assert_says(err->message, "is not signed"); // whichever program checks signatures for apt
 }
 
 // apt 3 has no Dir::Etc::trusted.
