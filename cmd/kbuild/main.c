@@ -7,6 +7,7 @@
 #include "registry/registry.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 
 static int run(int argc, char **argv, struct global_options *g, struct error **err)
 {
@@ -49,6 +50,9 @@ int main(int argc, char **argv)
     signals_on_entry();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); // a file limit (ulimit -f) is then an ordinary error (EFBIG)
+    // Libraries and programs make files with the mode that the umask leaves, and the next run
+    // refuses a cache into which others can put something.
+    umask(umask(077) | 022);
     registry_take_login();
     struct error *err = NULL;
     int other, status = ci_log_open(&err);

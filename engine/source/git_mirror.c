@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 static void libgit2_begin(void)
 {
@@ -56,10 +57,19 @@ static char *mirror_path(struct store *store, const char *url)
     return xasprintf("%s/git/%.40s.git", store_directory(store), hex);
 }
 
-static int lock_mirror(const char *path, const char *shown, struct error **err)
+// As the store makes its other directories: closed to others, who could put objects into it.
+static int make_mirrors(struct store *store, struct error **err)
+{
+    cleanup_free char *path = xasprintf("%s/git", store_directory(store));
+    if (mkdir(path, 0755) < 0 && errno != EEXIST)
+        return error_errno(err, errno, "creating the directory %s", path);
+    return 0;
+}
+
+static int lock_mirror(struct store *store, const char *path, const char *shown, struct error **err)
 {
     cleanup_free char *name = xasprintf("%.*s.lock", (int)(strlen(path) - 4), path);
-    if (make_parent(name, err) < 0)
+    if (make_mirrors(store, err) < 0)
         return -1;
     cleanup_close int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0)
@@ -135,7 +145,7 @@ int mirror_open(struct store *store, const char *url, const char *label, bool wr
                            .label = xstrdup(label),
                            .path = mirror_path(store, url)};
     if (write) {
-        out->lock = lock_mirror(out->path, out->shown, err);
+        out->lock = lock_mirror(store, out->path, out->shown, err);
         if (out->lock < 0)
             return -1;
         sweep_mirror(out->path);
@@ -166,7 +176,7 @@ int mirror_discard(struct store *store, const char *url, struct error **err)
 {
     cleanup_free char *path = mirror_path(store, url);
     cleanup_free char *shown = http_url_shown(url);
-    cleanup_close int lock = lock_mirror(path, shown, err);
+    cleanup_close int lock = lock_mirror(store, path, shown, err);
     return lock < 0 ? -1 : remove_tree(path, err);
 }
 

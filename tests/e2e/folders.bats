@@ -72,6 +72,20 @@ refused() { # words... : kbuild one ends with 1 and says them
   [ "$(stat -c %a cache)" = 775 ]
 }
 
+@test "with any umask nothing in the cache can be written by others, and the next run takes it" {
+  make_repositories
+  serve_repositories
+  make_recipe one "sources: {greet: {version: externals.greet, git: '{url}', ref: '{version}'}}"
+  printf 'externals:\n  greet: {url: "git://127.0.0.1:%s/greet", version: v1}\n' "$GIT_PORT" >versions.yaml
+  (umask 000 && kb one)
+  [ -d cache/git ]
+  run find cache ! -type l -perm /022
+  [ -z "$output" ] || { echo "$output"; return 1; }
+  rm -rf build
+  (umask 002 && kb one)
+  kill "$GIT_PID"
+}
+
 @test "a directory that has a tmp of its own is no cache, and nothing in it changes" {
   make_recipe one
   for name in tmp locks damaged trees git; do

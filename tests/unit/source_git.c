@@ -101,6 +101,19 @@ TEST(the_lock_is_written_once_and_answers_without_the_repository)
     assert_sh(p, "cat out/file", "two");
 }
 
+// 002 is what ordinary users have in many distributions.
+TEST(the_cache_can_be_opened_again_whatever_the_umask)
+{
+    struct place *p = *state;
+    make_repository(p);
+    cleanup_free char *url = url_of(p, "up");
+    mode_t mask = umask(0);
+    get(p, url, "main", NULL);
+    umask(mask);
+    place_reopen(p);
+    assert_sh(p, "stat -c %a store/git", "755");
+}
+
 TEST(locked_refuses_what_is_not_in_the_lock)
 {
     struct place *p = *state;
