@@ -10,6 +10,8 @@ REPOSITORY=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 KBUILD=${KBUILD:-$REPOSITORY/kbuild}
 # Whatever a developer has in a kbuild.yaml: tests are not to see it.
 export KBUILD_SETTINGS=none
+# What tests make by hand, as part of a cache or as keys, is closed to others; folders.bats tries other masks.
+umask 022
 
 # kbuild on this project.
 kb() {
