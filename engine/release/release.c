@@ -163,6 +163,14 @@ static char *component_stem(const char *name)
     return stem;
 }
 
+// "kata-static-<stem>.tar.<compression>". What stands beside one, its signatures or a checksum, has
+// more behind that, and is none.
+static bool is_component(const char *name)
+{
+    const char *extension = strstr(name, ".tar.");
+    return starts_with(name, "kata-static-") && extension && !strchr(extension + 5, '.');
+}
+
 static const char *find_component(const struct strlist *files, const char *stem)
 {
     for (size_t i = 0; i < files->n; i++) {
@@ -345,7 +353,7 @@ int merge_collect(const struct merge_request *r, struct strlist *paths, struct e
         output_targets_read(r->directory, &w, err) < 0)
         return -1;
     for (size_t i = 0; i < names.n; i++)
-        if (!fnmatch("kata-static-*.tar.*", names.items[i], 0))
+        if (is_component(names.items[i]))
             strlist_add(&files, names.items[i]);
     if (r->release)
         return collect_release(r, &w, &files, paths, err);

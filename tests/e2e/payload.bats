@@ -345,6 +345,33 @@ put_manifest() { # repository tag type file: its digest
   [[ "$output" == "kata-containers-$(git rev-parse HEAD)-arm64: digest: "* ]]
 }
 
+@test "without a commit only the given tag is set, and where the image went is said" {
+  run kb payload push build x/y latest --output oci:layout --arch x86_64 --base=scratch
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"upstream's tag kata-containers-<commit>-amd64 is left out (--commit=ID): "*"git"* ]]
+  [[ "$output" == *"written to oci:layout; nothing was sent to x/y"* ]]
+  [ "$(jq -r '.manifests[].annotations["org.opencontainers.image.ref.name"]' layout/index.json)" = latest ]
+  run kb payload push build --output oci:other --arch x86_64 --base=scratch
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"asking git for the commit in upstream's tag"*"--commit=ID, or give a tag"* ]]
+  [ ! -e other ]
+}
+
+@test "signatures beside the tarballs are no components" {
+  kb merge build versions.yaml
+  cp kata-static.tar.xz before
+  for tarball in build/*.tar.xz; do
+    echo '{"payloadType": "x"}' >"$tarball.intoto.jsonl"
+    echo "0 x" >"$tarball.sha256"
+  done
+  run kb merge build versions.yaml
+  [ "$status" -eq 0 ]
+  [[ "$output" != *jsonl* ]]
+  cmp kata-static.tar.xz before
+  push build --output oci:layout
+}
+
 elf() { # class data machine (16 bits, in the file's order): the first bytes of a program
   printf '\177ELF%b%b\1\0\0\0\0\0\0\0\0\0%b' "$1" "$2" "$3"
 }

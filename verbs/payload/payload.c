@@ -64,13 +64,19 @@ static const char *tag_arch(const struct push_run *p)
 static int name_tags(struct push_run *p, struct error **err)
 {
     const struct payload_request *r = p->r;
+    cleanup_error struct error *why = NULL;
     cleanup_free char *commit =
-        r->commit ? xstrdup(r->commit) : versions_commit(r->versions_yaml, err);
-    if (!commit) {
+        r->commit ? xstrdup(r->commit) : versions_commit(r->versions_yaml, &why);
+    if (!commit && !r->tag && !p->name) {
+        *err = steal(why);
         error_wrap(err, "asking git for the commit in upstream's tag");
-        return error_hint(err, "give it with --commit=ID");
+        return error_hint(err, "give it with --commit=ID, or give a tag");
     }
-    strlist_addf(&p->tags, "kata-containers-%s-%s", commit, tag_arch(p));
+    if (commit)
+        strlist_addf(&p->tags, "kata-containers-%s-%s", commit, tag_arch(p));
+    else
+        log_note("upstream's tag kata-containers-<commit>-%s is left out (--commit=ID): %s",
+                 tag_arch(p), why->message);
     if (r->tag && !strlist_has(&p->tags, r->tag))
         strlist_add(&p->tags, r->tag);
     for (size_t i = 0; i < p->tags.n; i++)
@@ -455,7 +461,13 @@ static int make_and_deliver(struct push_run *p, struct error **err)
         return -1;
     struct payload_target target = {
         .store = p->store, .request = r, .path = p->output, .tags = &p->tags};
-    return payload_deliver(&target, &p->image, err);
+    if (payload_deliver(&target, &p->image, err) < 0)
+        return -1;
+    if (r->output && r->repository)
+        log_note("written to %s; nothing was sent to %s", r->output, r->repository);
+    else if (r->output)
+        log_note("written to %s", r->output);
+    return 0;
 }
 
 int payload_push(const struct payload_request *r, payload_print *print, void *context,
