@@ -346,6 +346,7 @@ static int start_ready(struct run *r, bool *waiting, struct error **err)
         struct child_setup setup = {.actions = r->a, .mask = &r->old_mask, .signals = r->signals};
         if (child_start(t, &setup, err) < 0)
             return -1;
+        t->pulled = t->node->state == NODE_SHARED;
         t->node->state = NODE_RUNNING; // set after the start: the process sees the old state
         r->running[r->running_count++] = t;
         if (r->a->started)

@@ -121,6 +121,7 @@ struct task {
     // Its process, while it runs.
     pid_t pid;
     bool waiting; // for another process, with no other report since
+    bool pulled;  // from the shared cache, where it was found
     int events;   // read end of its report, or -1
     struct buf pending;
     char *progress; // "1.2 of 3.4 MB", or NULL

@@ -61,8 +61,23 @@ static struct counts count_nodes(void)
     return c;
 }
 
+// The columns of the names: as the longest needs, if there is room for the time, too.
+static int name_columns(void)
+{
+    const size_t least = 10, usual = 34, rest = sizeof "    123.4 min" + 2;
+    size_t room = live_columns(), wanted = usual;
+    for (size_t i = 0; i < view.s->n; i++)
+        if (view.s->tasks[i].node->state == NODE_RUNNING &&
+            strlen(node_label(view.s->tasks[i].node)) > wanted)
+            wanted = strlen(node_label(view.s->tasks[i].node));
+    if (wanted + rest > room)
+        wanted = room > rest + least ? room - rest : least;
+    return (int)wanted;
+}
+
 static void draw_running(const struct counts *c)
 {
+    const int width = name_columns();
     size_t shown = 0;
     for (size_t i = 0; i < view.s->n && shown < c->running; i++) {
         const struct task *t = &view.s->tasks[i];
@@ -70,8 +85,8 @@ static void draw_running(const struct counts *c)
             continue;
         char took[40];
         format_time(now_ms() - t->started_ms, took);
-        cleanup_free char *line = xasprintf("  %-34s %10s  %s", node_label(t->node), took,
-                                            t->progress ? t->progress : "");
+        cleanup_free char *line = xasprintf("  %-*.*s %10s  %s", width, width, node_label(t->node),
+                                            took, t->progress ? t->progress : "");
         if (!live_line(line, false))
             return; // the last line counts them all
         shown++;
@@ -181,6 +196,8 @@ void view_started(const struct task *t)
     if (view.style == VIEW_JSON)
         event(t->node, "started",
               json_pack("{s:o*}", log ? "log" : "where", json_visible(log ? log : t->where)));
+    else if (view.style == VIEW_PLAIN && !view.b->options.quiet && t->pulled)
+        node_line("%s: is pulled from the shared cache", node_label(t->node));
     else if (view.style == VIEW_PLAIN && !view.b->options.quiet)
         node_line("%s: started (%s%s)", node_label(t->node), log ? "log: " : "",
                   log           ? log

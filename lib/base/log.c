@@ -137,6 +137,11 @@ void live_erase(void)
     drawn.n = 0;
 }
 
+unsigned live_columns(void)
+{
+    return window().ws_col - 1U;
+}
+
 bool live_line(const char *text, bool last)
 {
     struct winsize size = window();
@@ -144,7 +149,7 @@ bool live_line(const char *text, bool last)
     unsigned most = size.ws_row > 2 ? size.ws_row - 1U : 1;
     if (drawn.n + (last ? 0 : 1) >= most || drawn.n == LINES_MAX - (last ? 0 : 1))
         return false;
-    cleanup_free char *line = visible_columns(text, size.ws_col - 1U);
+    cleanup_free char *line = visible_columns(text, live_columns());
     fprintf(stderr, "%s\n", line);
     drawn.width[drawn.n++] = visible_width(line);
     return true;

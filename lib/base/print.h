@@ -65,6 +65,8 @@ bool live_terminal(void);
 // Erases the drawn lines. The window may have been resized since: most terminals rewrap lines, so
 // that one line can fill several rows.
 void live_erase(void);
+// The columns that a line can fill.
+unsigned live_columns(void);
 // Draws one line below the others, cut to the window, control characters visible. False if the
 // window is full but for one row; that row is for the line drawn with `last`.
 bool live_line(const char *text, bool last);

@@ -450,6 +450,22 @@ needs: [low]"
   grep -q "1 running, 0 cached, 2 made, 0 to go" live
 }
 
+@test "on a terminal a long name is whole, and a narrow one shows the time" {
+  long=a-component-with-a-name-that-is-longer-than-most
+  make_recipe $long "" "sleep 2; mkdir -p /out/$long; echo >/out/$long/x"
+  for columns in 100 40; do
+    rm -rf cache
+    script -qec "stty cols $columns rows 20; $KBUILD --builder=host --cache cache $long" /dev/null </dev/null >live
+    cat -v live
+    if [ $columns = 100 ]; then
+      grep -qE "  $long +[0-9.]+ s" live
+    else
+      grep -qE "  ${long:0:15}[a-z-]* +[0-9.]+ s" live
+      ! grep -q "  $long" live || false
+    fi
+  done
+}
+
 # ---- the end of a run ----
 
 @test "a run ends with what was made, pulled and cached, and how long it took" {
