@@ -61,6 +61,7 @@ make_checkout() {
   noisy initrd 'needs: [kernel, agent]'
   mkdir -p bin "$folder" tools ci
   cp "$PROJECT/builder.pub.pem" ci/
+  echo '  kata: {version: "3.20.0"}' >>versions.yaml
   for file; do cp "$REPOSITORY/examples/$file" "$folder/"; done
   cat >bin/kbuild <<X
 #!/bin/sh
@@ -198,6 +199,7 @@ run_act() { # event, workflow, further options
     jq -e --arg a "$arch" '.predicateType == "https://slsa.dev/provenance/v1" and (.subject[0].name | contains("initrd"))' \
       "artifacts/release-$arch/$arch-initrd-provenance.json"
     [ -s "artifacts/release-$arch/$arch-initrd-spdx.json" ]
+    "$KBUILD" check --trusted-keys ci/builder.pub.pem "artifacts/release-$arch/kata-static-v1.0-$arch.tar.xz"
   done
   skopeo inspect --raw --tls-verify=false "docker://$ARTEFACT_REGISTRY/kata/payload:v1.0" >index.json
   [ "$(jq -r '.manifests[].platform.architecture' index.json | sort | paste -sd' ')" = "amd64 s390x" ]
@@ -254,4 +256,7 @@ run_gitlab() { # further options
     grep -q "^provenance --arch=$arch initrd" calls
   done
   grep -q "kata-static-v1.0-s390x.tar.xz" release/SHA256SUMS
+  for tarball in release/kata-static-v1.0-*.tar.xz; do
+    "$KBUILD" check --trusted-keys ci/builder.pub.pem "$tarball"
+  done
 }
