@@ -32,17 +32,19 @@ static char *target_of_name(const char *word)
     return xstrndup(base, n);
 }
 
-static int unknown_target(struct recipe_set *set, const struct strlist *targets, const char *word,
-                          bool verb_too, struct error **err)
+static int unknown_target(struct recipe_set *set, const char *word, bool verb_too,
+                          struct error **err)
 {
     cleanup_free char *meant = target_of_name(word);
-    cleanup_strlist struct strlist names = {0};
+    cleanup_strlist struct strlist targets = {0}, names = {0};
+    if (recipe_names(set, &targets, err) < 0)
+        return -1;
     for (size_t i = 0; verb_too && i < verb_count; i++) {
         cleanup_free char *verb = xstrndup(verbs[i].name, strcspn(verbs[i].name, " "));
         strlist_add_once(&names, verb);
     }
-    strlist_add_all(&names, targets);
-    const char *nearest = strlist_has(targets, meant) ? meant : nearest_name(word, &names);
+    strlist_add_all(&names, &targets);
+    const char *nearest = strlist_has(&targets, meant) ? meant : nearest_name(word, &names);
     bool is_verb = verb_find(word, NULL) || verb_is_group(word);
     cleanup_error struct error *why = NULL;
     recipe_get(set, word, &why); // also names the recipe with that output
@@ -66,12 +68,11 @@ int open_recipes(struct global_options *g, bool needed, struct recipe_set **out,
 int check_targets(struct global_options *g, const struct strlist *words, bool verbs_too,
                   struct error **err)
 {
-    cleanup_strlist struct strlist targets = {0};
     struct recipe_set *set = recipe_set_open(&g->recipes, err);
-    int result = set ? recipe_names(set, &targets, err) : -1;
+    int result = set ? 0 : -1;
     for (size_t i = 0; i < words->n && !result; i++)
-        if (!strlist_has(&targets, words->items[i]))
-            result = unknown_target(set, &targets, words->items[i], verbs_too && i == 0, err);
+        if (!recipe_exists(set, words->items[i]))
+            result = unknown_target(set, words->items[i], verbs_too && i == 0, err);
     recipe_set_free(set);
     return result;
 }
