@@ -10,8 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define EMPTY_CONFIG "{}" // OCI Image 1.1, manifest.md, "Guidance for an Empty Descriptor"
-
 // ---- names ----
 
 // A component of a repository's name (distribution's grammar): lower case, separated by one of ".",
@@ -231,6 +229,28 @@ static const struct document {
     {"kbuild.spdx", SPDX_TYPE, SPDX_FILE, provenance_spdx},
 };
 
+// ---- the empty blob ----
+
+#define EMPTY_CONTENT "{}"
+#define EMPTY_DIGEST "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+
+json_t *empty_blob_descriptor(void)
+{
+    return oci_descriptor(OCI_EMPTY, EMPTY_DIGEST, strlen(EMPTY_CONTENT));
+}
+
+int empty_blob_open(struct registry_blob *out, struct error **err)
+{
+    const size_t size = strlen(EMPTY_CONTENT);
+    cleanup_close int fd = nameless_file(NULL, err);
+    if (fd < 0 || fd_write_all(fd, "an empty config", EMPTY_CONTENT, size, err) < 0)
+        return -1;
+    *out = (struct registry_blob){.digest = EMPTY_DIGEST, .size = size, .fd = steal_fd(&fd)};
+    return 0;
+}
+
+// ---- referrers ----
+
 // The blobs of all referrers: the empty config that they share, and their contents.
 struct referrer_blobs {
     struct registry_blob list[ENTRY_DOCUMENTS + 2];
@@ -253,7 +273,8 @@ static int add_blob(struct referrer_blobs *b, const char *text, struct error **e
 static int push_contents(struct registry *registry, const struct referrers *r, struct error **err)
 {
     struct referrer_blobs b = {0};
-    int result = r->n ? add_blob(&b, EMPTY_CONFIG, err) : 0;
+    int result = r->n ? empty_blob_open(&b.list[0], err) : 0;
+    b.n = r->n && !result;
     for (size_t i = 0; i < r->n && !result; i++)
         if (r->items[i].content)
             result = add_blob(&b, r->items[i].content, err);
@@ -273,14 +294,13 @@ static json_t *descriptor_of(const char *type, const char *text)
 
 static char *referrer_manifest(const struct entry *e, const struct referrer *r)
 {
-    json_t *layer =
-        r->content ? descriptor_of(r->type, r->content) : descriptor_of(OCI_EMPTY, EMPTY_CONFIG);
+    json_t *layer = r->content ? descriptor_of(r->type, r->content) : empty_blob_descriptor();
     if (r->title)
         json_object_set_new(layer, "annotations", json_pack("{s:s}", OCI_TITLE, r->title));
     json_auto_t *manifest = json_pack(
         "{s:i, s:s, s:s, s:o, s:[o], s:o, s:O}", "schemaVersion", 2, "mediaType", OCI_MANIFEST,
-        "artifactType", r->type, "config", descriptor_of(OCI_EMPTY, EMPTY_CONFIG), "layers", layer,
-        "subject", oci_descriptor(OCI_MANIFEST, e->digest, e->size), "annotations", r->annotations);
+        "artifactType", r->type, "config", empty_blob_descriptor(), "layers", layer, "subject",
+        oci_descriptor(OCI_MANIFEST, e->digest, e->size), "annotations", r->annotations);
     return json_dumps(manifest, JSON_COMPACT | JSON_SORT_KEYS);
 }
 

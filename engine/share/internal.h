@@ -43,6 +43,12 @@ bool entry_derived(const struct node *node, const char *output);      // made fr
 // The record as pushed: without the local store's additions.
 json_t *entry_record(const json_t *record);
 
+// The blob that a manifest without a config names as its config (OCI Image 1.1, manifest.md,
+// "Guidance for an Empty Descriptor"): its descriptor, to be released; and the blob for a push,
+// whose fd is the caller's.
+json_t *empty_blob_descriptor(void);
+int empty_blob_open(struct registry_blob *out, struct error **err);
+
 // What refers to an entry: its documents and its signature.
 struct referrer {
     const char *type;    // of the artifact and its content

@@ -38,21 +38,21 @@ static int read_end(int fd, const char *name, struct buf *out, struct error **er
 static int put_log(struct build *b, struct registry *registry, const struct node *node,
                    const struct buf *text, bool failed, struct error **err)
 {
-    char log[DIGEST_HEX_SIZE], config[DIGEST_HEX_SIZE], digest[DIGEST_HEX_SIZE];
-    cleanup_close int one = nameless_file(NULL, err), two = one < 0 ? -1 : nameless_file(NULL, err);
-    if (two < 0 || fd_write_all(one, "a log", text->data, text->len, err) < 0 ||
-        fd_write_all(two, "a log", "{}", 2, err) < 0)
+    char log[DIGEST_HEX_SIZE], digest[DIGEST_HEX_SIZE];
+    struct registry_blob blobs[2];
+    cleanup_close int fd = nameless_file(NULL, err), config = -1;
+    if (fd < 0 || fd_write_all(fd, "a log", text->data, text->len, err) < 0 ||
+        empty_blob_open(&blobs[1], err) < 0)
         return -1;
+    config = blobs[1].fd;
     digest_bytes(text->data, text->len, log);
-    digest_bytes("{}", 2, config);
-    struct registry_blob blobs[] = {{.digest = log, .size = text->len, .fd = one},
-                                    {.digest = config, .size = 2, .fd = two}};
-    json_auto_t *manifest = json_pack(
-        "{s:i, s:s, s:s, s:o, s:[o], s:{s:s, s:s, s:s, s:s}}", "schemaVersion", 2, "mediaType",
-        OCI_MANIFEST, "artifactType", LOG_TYPE, "config", oci_descriptor(OCI_EMPTY, config, 2),
-        "layers", oci_descriptor(LOG_TYPE, log, text->len), "annotations", "kbuild.node", node->id,
-        "kbuild.key", node->key, "kbuild.result", failed ? "failed" : "made", "kbuild.built-by",
-        b->remote->built_by);
+    blobs[0] = (struct registry_blob){.digest = log, .size = text->len, .fd = fd};
+    json_auto_t *manifest =
+        json_pack("{s:i, s:s, s:s, s:o, s:[o], s:{s:s, s:s, s:s, s:s}}", "schemaVersion", 2,
+                  "mediaType", OCI_MANIFEST, "artifactType", LOG_TYPE, "config",
+                  empty_blob_descriptor(), "layers", oci_descriptor(LOG_TYPE, log, text->len),
+                  "annotations", "kbuild.node", node->id, "kbuild.key", node->key, "kbuild.result",
+                  failed ? "failed" : "made", "kbuild.built-by", b->remote->built_by);
     cleanup_free char *tag = log_tag(node);
     cleanup_free char *bytes = json_dumps(manifest, JSON_COMPACT | JSON_SORT_KEYS);
     return registry_push_blobs(registry, blobs, 2, err) < 0 ||

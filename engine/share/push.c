@@ -164,12 +164,13 @@ static json_t *artefact_manifest(struct pushed_entry *p, struct error **err)
             return NULL;
     if (p->node->kind == NODE_ARTIFACT && add_side_files(p, err) < 0)
         return NULL;
-    if (add_bytes(p, "{}", 2, err) < 0)
+    struct registry_blob config;
+    if (empty_blob_open(&config, err) < 0)
         return NULL;
+    add_blob(p, config.fd, config.digest, config.size);
     return json_pack("{s:i, s:s, s:s, s:o, s:O, s:O}", "schemaVersion", 2, "mediaType",
-                     OCI_MANIFEST, "artifactType", ENTRY_TYPE, "config",
-                     oci_descriptor(OCI_EMPTY, p->digests[p->n - 1], 2), "layers", p->layers,
-                     "annotations", p->annotations);
+                     OCI_MANIFEST, "artifactType", ENTRY_TYPE, "config", empty_blob_descriptor(),
+                     "layers", p->layers, "annotations", p->annotations);
 }
 
 // A compressed layer of an image. In the store it is plain, since its digest must not depend on a
