@@ -11,12 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static void trim_end(struct buf *text)
-{
-    while (text->len && strchr("\n ", text->data[text->len - 1]))
-        text->data[--text->len] = '\0';
-}
-
 // ---- a folder ----
 
 // The file VERSION in a folder, or NULL.
@@ -26,7 +20,7 @@ static char *version_file(const char *folder, char **origin)
     cleanup_buf struct buf text = {0};
     struct error *ignored = NULL;
     if (path_exists(path) && file_read(path, 4096, &text, &ignored) == 0)
-        trim_end(&text);
+        buf_trim_end(&text);
     error_free(ignored);
     if (text.len)
         *origin = xasprintf("the file %s", path);
@@ -41,7 +35,7 @@ static char *described(const char *folder, char **origin)
     cleanup_buf struct buf text = {0};
     struct error *ignored = NULL;
     if (process_run(&p, &text, &ignored) == 0)
-        trim_end(&text);
+        buf_trim_end(&text);
     error_free(ignored);
     if (text.len)
         *origin = xasprintf("`git describe --tags` in %s", folder);

@@ -36,8 +36,7 @@ char *versions_commit(const char *path, struct error **err)
     cleanup_buf struct buf text = {0};
     if (process_run(&p, &text, err) < 0)
         return NULL;
-    while (text.len && text.data[text.len - 1] == '\n')
-        text.data[--text.len] = '\0';
+    buf_trim_end(&text);
     return buf_take(&text);
 }
 

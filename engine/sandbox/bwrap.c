@@ -86,9 +86,10 @@ char *namespace_advice(const char *proc, const char *message)
     for (size_t i = 0; i < ARRAY_LEN(namespace_switches); i++) {
         cleanup_free char *path = xasprintf("%s/%s", proc, namespace_switches[i].file);
         cleanup_buf struct buf value = {0};
-        if (file_read(path, 64, &value, NULL) == 0 && value.len &&
-            strcspn(value.data, "\n") == strlen(namespace_switches[i].off) &&
-            starts_with(value.data, namespace_switches[i].off))
+        if (file_read(path, 64, &value, NULL) < 0)
+            continue;
+        buf_trim_end(&value);
+        if (value.len && !strcmp(value.data, namespace_switches[i].off))
             return xstrdup(namespace_switches[i].advice);
     }
     int chroot = strstr(message, "ermi") ? in_chroot() : 0;

@@ -107,6 +107,12 @@ void buf_printf(struct buf *b, const char *format, ...)
     buf_puts(b, text);
 }
 
+void buf_trim_end(struct buf *b)
+{
+    while (b->len && memchr(" \t\r\n", b->data[b->len - 1], 4))
+        b->data[--b->len] = '\0';
+}
+
 char *buf_take(struct buf *b)
 {
     if (!b->data)

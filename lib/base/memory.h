@@ -80,6 +80,7 @@ struct buf {
 void buf_add(struct buf *b, const void *bytes, size_t length);
 void buf_puts(struct buf *b, const char *text);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buf_trim_end(struct buf *b); // drops blanks and line ends at the end
 // Gives the bytes to the caller (never NULL) and leaves the buffer empty.
 char *buf_take(struct buf *b);
 void buf_free(struct buf *b);

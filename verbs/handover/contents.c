@@ -136,8 +136,7 @@ int tarball_version(int fd, const char *name, const struct listing *l, char **ou
         if (member < 0 || lseek(member, 0, SEEK_SET) < 0 ||
             fd_read_all(member, e->path, VERSION_MAX, &text, err) < 0)
             return -1;
-        while (text.len && strchr(" \r\n", text.data[text.len - 1]))
-            text.data[--text.len] = '\0';
+        buf_trim_end(&text);
         if (!text.len || !strcmp(text.data, "unknown"))
             return 0;
         *out = buf_take(&text);
