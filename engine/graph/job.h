@@ -113,7 +113,8 @@ struct job {
     bool untrusted;      // and has an entry that no trusted key signed
     bool unpushed;       // the registry lacks it, and this machine has it from another machine,
                          // whose results it must not sign: it makes its own
-    struct entry *entry; // the entry found there (share/share.h); or NULL
+    const char *planned_key; // that of the plan that this run is of; NULL: it has none. Borrowed
+    struct entry *entry;     // the entry found there (share/share.h); or NULL
     struct role *roles;
     size_t role_count, role_cap;
     struct variable_value *values;

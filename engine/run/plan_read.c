@@ -360,6 +360,36 @@ static int compare_files(const struct plan *p, const struct variable_value *v, s
                            "the plan names");
 }
 
+static void note_planned_key(const struct plan *p, const struct node *node)
+{
+    const json_t *line = plan_node(p, node->id);
+    job_of(node)->planned_key = json_string_value(json_object_get(line, "key"));
+}
+
+static bool has_other_key(const struct node *node)
+{
+    const char *planned = job_of(node)->planned_key;
+    return planned && *node->key && strcmp(planned, node->key) != 0;
+}
+
+int plan_check_key(const struct node *node, struct error **err)
+{
+    if (!has_other_key(node))
+        return 0;
+    cleanup_free char *what = xasprintf("the key of %s", node->id);
+    mismatch(what, job_of(node)->planned_key, node->key, err);
+    for (size_t i = 0; i < node->need_count; i++) {
+        const struct node *input = node->needs[i].node;
+        if (node->needs[i].input && has_other_key(input))
+            return error_hint(err, "its input %s has the key %s here, and %s in the plan",
+                              input->id, input->key, job_of(input)->planned_key);
+    }
+    return error_hint(err,
+                      "if nothing was changed, an input has other bytes here than where it was "
+                      "planned: it was made twice, and is not reproducible. Plan again, or "
+                      "let a machine make it whose cache has none of the inputs");
+}
+
 static int compare_variables(const struct plan *p, const struct graph *g, struct error **err)
 {
     for (size_t i = 0; i < g->n; i++) {
@@ -392,7 +422,12 @@ struct node *plan_add_node(struct build *b, const struct plan *p, const json_t *
     struct node *node = graph_find(&b->graph, id);
     if (!node)
         no_node(id, err);
-    return node && compare_variables(p, &b->graph, err) == 0 ? node : NULL;
+    if (!node || compare_variables(p, &b->graph, err) < 0)
+        return NULL;
+    note_planned_key(p, node);
+    for (size_t i = 0; i < node->need_count; i++)
+        note_planned_key(p, node->needs[i].node);
+    return node;
 }
 
 static struct node *try_target(struct build *b, const struct recipe *r, const struct arch *arch,

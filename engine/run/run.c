@@ -144,7 +144,9 @@ struct run_context {
 static int look_up_node(void *context, struct node *node, struct error **err)
 {
     struct run_context *r = context;
-    return evaluate_node(r->b, node, err);
+    if (evaluate_node(r->b, node, err) < 0)
+        return -1;
+    return node == r->one ? plan_check_key(node, err) : 0;
 }
 
 static int save_lock(void *context, struct error **err)
@@ -516,7 +518,8 @@ static int run_one(struct build *b, struct schedule *s, struct run_context *cont
 {
     const struct schedule_actions doing = actions_of(context);
     const struct schedule_limits limits = {.jobs = b->options.jobs};
-    if (b->remote && ask_shared_cache(b, s, &doing, err) < 0)
+    if ((b->remote && ask_shared_cache(b, s, &doing, err) < 0) ||
+        plan_check_key(context->one, err) < 0)
         return -1;
     int found = find_one(b, s, context->one, err);
     if (found)

@@ -165,6 +165,33 @@ steps() { # machine
   [[ "$output" == *"run does not accept --source with --plan"* ]]
 }
 
+@test "a key that is not the plan's is an error, and nothing is made" {
+  two_targets 'mkdir -p /out/base/opt; date +%N >/out/base/opt/base'
+  plan app
+  sed -E '/"node":"base:x86_64"/s/"key":"[0-9a-f]{8}/"key":"01234567/' plan >other
+  run here one run base:x86_64 --plan=other
+  [ "$status" -eq 2 ]
+  key=$(field base:x86_64 .key)
+  [[ "$output" == *"the key of base:x86_64 is $key here, and 01234567${key:8} in the plan"* ]]
+  [ "$(steps one)" = "" ]
+  # The key of app depends on the bytes of base, and this machine has those that it made itself.
+  here one run base:x86_64 --plan=plan
+  (unset ARTEFACT_REGISTRY ARTEFACT_REPOSITORY && here two --builder=host base)
+  plan app
+  run here two run app:x86_64 --plan=plan
+  echo "$output"
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"the key of app:x86_64 is "*" here, and $(field app:x86_64 .key) in the plan"* ]]
+  [[ "$output" == *"an input has other bytes here"* ]]
+  [ "$(steps two)" = base.log ]
+  # With an input that has another key, too.
+  jq -c 'if .node == "app:x86_64" then .key = "0" * 64 elif .node == "base:x86_64" then .key = "1" * 64 else . end' plan >other
+  run here one run app:x86_64 --plan=other
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"hint: its input base:x86_64 has the key $key here, and 1111"*" in the plan"* ]]
+  here one run app:x86_64 --plan=plan
+}
+
 @test "a plan gets neither this machine's login nor its folders" {
   two_targets
   plan base
