@@ -168,16 +168,12 @@ static char *missing_source(const struct recipes_view *v, const struct recipe *r
     return NULL;
 }
 
-// Where a recipe is from, if there are several directories; to be freed, or NULL.
-static char *recipe_origin(const struct recipe_set *set, const struct recipe *r)
+// Where a recipe is from, for people, if there are several directories.
+static void print_recipe_origin(const struct recipe_set *set, const char *path,
+                                const char *replaces, struct buf *text)
 {
-    const struct strlist *replaced = recipe_set_replaced(set);
-    cleanup_free char *path = xasprintf("%s/%s", recipe_set_origin(set, r->name), r->name);
-    cleanup_free char *start = xasprintf("%s replaces ", path);
-    for (size_t i = replaced->n; i-- > 0;)
-        if (starts_with(replaced->items[i], start))
-            return xstrdup(replaced->items[i]);
-    return recipe_set_directories(set)->n > 1 ? steal(path) : NULL;
+    if (recipe_set_directories(set)->n > 1)
+        buf_print(text, " [%s%s%s]", path, replaces ? " replaces " : "", replaces ? replaces : "");
 }
 
 static json_t *list_recipe(const struct recipe_set *set, const struct recipe *r, const char *lacks,
@@ -192,14 +188,17 @@ static json_t *list_recipe(const struct recipe_set *set, const struct recipe *r,
         json_array_append_new(architectures, json_string(arch_table[i].name));
     }
     cleanup_free char *joined = strlist_join(&names, " ");
-    cleanup_free char *origin = recipe_origin(set, r);
-    buf_print(text, "%-30s %-32s %s%s%s%s%s%s%s%s\n", r->name, joined,
-              r->description ? r->description : "", r->action == ACTION_GROUP ? " [group]" : "",
-              lacks ? " [no source " : "", lacks ? lacks : "", lacks ? "]" : "", origin ? " [" : "",
-              origin ? origin : "", origin ? "]" : "");
-    json_t *item = json_pack("{s:s, s:o, s:s, s:s*, s:o*}", "target", r->name, "architectures",
+    cleanup_free char *path = xasprintf("%s/%s", recipe_set_origin(set, r->name), r->name);
+    cleanup_free char *replaces = recipe_set_replaces(set, r->name);
+    buf_print(text, "%-30s %-32s %s%s%s%s%s", r->name, joined, r->description ? r->description : "",
+              r->action == ACTION_GROUP ? " [group]" : "", lacks ? " [no source " : "",
+              lacks ? lacks : "", lacks ? "]" : "");
+    print_recipe_origin(set, path, replaces, text);
+    buf_print(text, "\n");
+    json_t *item = json_pack("{s:s, s:o, s:s, s:s*, s:o, s:o*}", "target", r->name, "architectures",
                              architectures, "description", r->description ? r->description : "",
-                             "lacks", lacks, "recipe", origin ? json_visible(origin) : NULL);
+                             "lacks", lacks, "recipe", json_visible(path), "replaces",
+                             replaces ? json_visible(replaces) : NULL);
     if (r->action == ACTION_GROUP)
         json_object_set_new(item, "members", list_members(r));
     return item;

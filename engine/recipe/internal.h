@@ -24,6 +24,8 @@ void overlay_free(struct recipe_overlay *o);
 size_t overlay_find(const struct recipe_overlay *o, const char *name);
 // Its absolute path, to be freed.
 char *overlay_path(const struct recipe_overlay *o, const char *name);
+// What the entry that counts replaces, as the user gave its directory; to be freed, or NULL.
+char *overlay_replaces(const struct recipe_overlay *o, const char *name);
 int overlay_names(const struct recipe_overlay *o, struct strlist *out, struct error **err);
 // Copies what counts into the empty directory `to`.
 int overlay_copy(const struct recipe_overlay *o, const char *to, struct error **err);

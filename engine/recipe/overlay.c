@@ -53,6 +53,12 @@ char *overlay_path(const struct recipe_overlay *o, const char *name)
     return xasprintf("%s/%s", o->absolute.items[overlay_find(o, name)], name);
 }
 
+char *overlay_replaces(const struct recipe_overlay *o, const char *name)
+{
+    size_t found = overlay_find(o, name), before = find_below(o, found, name);
+    return before < found ? xasprintf("%s/%s", o->given.items[before], name) : NULL;
+}
+
 static bool is_recipe(const char *directory, const char *name)
 {
     cleanup_free char *file = xasprintf("%s/%s/recipe.yaml", directory, name);

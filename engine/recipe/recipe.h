@@ -369,6 +369,9 @@ const struct strlist *recipe_set_directories(const struct recipe_set *set); // a
 // freed. The directory itself, as it was given.
 char *recipe_set_path(const struct recipe_set *set, const char *name);
 const char *recipe_set_origin(const struct recipe_set *set, const char *name);
+// The directory of the recipe that the one of this name replaces ("recipes/kernel"), to be freed;
+// NULL: there is none.
+char *recipe_set_replaces(const struct recipe_set *set, const char *name);
 // "ours/kernel replaces recipes/kernel", one text each.
 const struct strlist *recipe_set_replaced(const struct recipe_set *set);
 // Copies what counts of all directories into the empty directory `to`.

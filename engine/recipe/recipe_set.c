@@ -55,6 +55,11 @@ const char *recipe_set_origin(const struct recipe_set *set, const char *name)
     return set->overlay.given.items[overlay_find(&set->overlay, name)];
 }
 
+char *recipe_set_replaces(const struct recipe_set *set, const char *name)
+{
+    return overlay_replaces(&set->overlay, name);
+}
+
 const struct strlist *recipe_set_replaced(const struct recipe_set *set)
 {
     return &set->overlay.replaced;

@@ -241,7 +241,8 @@ only_root() {
   both=(--recipes recipes --recipes own)
   run -0 "$KBUILD" list "${both[@]}"
   [[ "$output" == *"one "*"my one [own/one replaces recipes/one]"*"three "*"[own/three]"*"two "*"[recipes/two]"* ]]
-  [ "$("$KBUILD" list --json "${both[@]}" | jq -r 'select(.target == "one") | .recipe')" = "own/one replaces recipes/one" ]
+  "$KBUILD" list --json "${both[@]}" | jq -se 'map({(.target): [.recipe, .replaces]}) | add ==
+    {one: ["own/one", "recipes/one"], two: ["recipes/two", null], three: ["own/three", null]}'
   run -0 kb "${both[@]}" two three
   [ "$(grep -c 'recipes: own/one replaces recipes/one' <<<"$output")" -ge 1 ]
   [ "$(content_of build/kata-static-two.tar.xz opt/two)" = mine ]
