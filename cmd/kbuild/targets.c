@@ -252,8 +252,11 @@ static const char *state_word(const struct node *node)
 static void print_expected(const struct expected_time *e)
 {
     char all[40], chain[40], likely[40];
-    if (!e->to_make)
+    fflush(stdout); // it is the last line, also where both are one pipe
+    if (!e->to_make) {
+        print_to(stderr, "kbuild: nothing to do: all of it is cached\n");
         return;
+    }
     format_time(e->all_ms, all);
     format_time(e->chain_ms, chain);
     format_time(e->likely_ms, likely);
