@@ -39,8 +39,14 @@ static int add_file(struct variable_value *value, const char *path, struct error
 static int required_error(const struct recipe *r, const struct recipe_variable *v,
                           struct error **err)
 {
+    static const char *const words[] = {[VARIABLE_TEXT] = "TEXT",
+                                        [VARIABLE_YES_NO] = "yes",
+                                        [VARIABLE_FILE] = "FILE",
+                                        [VARIABLE_DIRECTORY] = "DIR",
+                                        [VARIABLE_SECRET] = "FILE"};
     error_user(err, "%s: %s", r->name, v->required);
-    return error_hint(err, "set %s, for example: %s=PATH kbuild %s", v->name, v->name, r->name);
+    return error_hint(err, "set %s, for example: %s=%s kbuild %s", v->name, v->name, words[v->type],
+                      r->name);
 }
 
 static int resolve_directory(const struct recipe *r, struct variable_value *value,

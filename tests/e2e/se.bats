@@ -44,7 +44,7 @@ X
 @test "no host key document is said to be missing" {
   run env -u HKD_PATH bash -c "$(declare -f image); KBUILD=$KBUILD REPOSITORY=$REPOSITORY image"
   [ "$status" -eq 1 ]
-  [[ "$output" == *"No host key document specified"* ]]
+  [[ "$output" == *"No host key document specified"*"hint: set HKD_PATH, for example: HKD_PATH=DIR kbuild "* ]]
   export HKD_PATH=hkd
   refused "No host key document specified"
   export HKD_PATH=nowhere
