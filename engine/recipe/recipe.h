@@ -73,6 +73,7 @@ struct debian_source {
     struct strlist packages; // the first that the distribution has
     bool of_target;          // packages of the target's architecture, not of this machine's
     const struct arch *arch; // which one that is; set by source_describe(), else NULL
+    bool upstream_too;       // the source has a place upstream, as well; set by source_describe()
     char *dependency; // glob: instead of the package, the one that it depends on with such a name
     char *file;       // glob inside the package: an archive to unpack; NULL: the whole package
     char *source;     // name of a source package, unpacked with its patches applied

@@ -176,7 +176,8 @@ static struct packages_request request_of_source(const struct debian_source *s,
                                      .distribution = host,
                                      .arch = s->arch ? s->arch : arch_host(),
                                      .names = names,
-                                     .dependency = s->dependency};
+                                     .dependency = s->dependency,
+                                     .upstream_too = s->upstream_too};
 }
 
 int debian_source_request(const struct debian_source *s, const struct source_options *o,

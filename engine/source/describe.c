@@ -279,6 +279,11 @@ static int fill_field(const struct fill_values *f, const char *text, char **out,
 }
 
 // ---- the distribution's package ----
+static bool has_upstream(const struct recipe_source *source)
+{
+    return source->git || source->archive || source->image;
+}
+
 static struct debian_source *fill_debian(const struct fill_values *f,
                                          const struct debian_source *from,
                                          const struct arch *target, struct error **err)
@@ -325,7 +330,10 @@ static int describe_debian(const struct fill_values *f, const struct recipe_sour
     out->owned_debian = fill_debian(f, own ? own : source->debian, target, err);
     out->debian = out->owned_debian;
     debian_source_free(own);
-    return out->debian ? 0 : -1;
+    if (!out->debian)
+        return -1;
+    out->owned_debian->upstream_too = has_upstream(source);
+    return 0;
 }
 
 // ---- upstream ----
@@ -499,12 +507,11 @@ int source_describe(const struct recipe *r, const struct recipe_source *source,
                          check_folder(source, &place, err) < 0
                      ? -1
                      : 0;
-    bool upstream = source->git || source->archive || source->image;
     if (result < 0)
         free(place.folder);
     else if (place.origin == ORIGIN_FOLDER)
         describe_folder(source, &place, out);
-    else if (place.origin == ORIGIN_DEBIAN || !upstream)
+    else if (place.origin == ORIGIN_DEBIAN || !has_upstream(source))
         result = describe_debian(&f, source, target, out, err);
     else
         result = describe_upstream(&f, source, target, out, err);

@@ -44,6 +44,7 @@ struct packages_request {
     // NULL, or of PACKAGES_FIRST a glob: not the package itself, but the one with such a name that
     // it depends on. So a name without a version ("linux-image-s390x") leads to that of today.
     const char *dependency;
+    bool upstream_too; // what the packages are for can be had elsewhere (for a hint)
 };
 
 struct package {

@@ -435,9 +435,11 @@ static int resolve_files(const struct packages_request *r, struct mirrors *m,
     cleanup_free char *names = strlist_join(r->names, " ");
     error_user(err, "%s %s has none of these packages: %s", r->distribution->id,
                r->distribution->codename, names);
-    return error_hint(err,
-                      "name another package under `debian:` in versions.yaml, or get the source "
-                      "with --sources=upstream");
+    return error_hint(err, r->upstream_too
+                               ? "name another package under `debian:` in versions.yaml, or get "
+                                 "the source with --sources=upstream"
+                               : "name another package under `debian:` of the source, in its "
+                                 "recipe or in versions.yaml");
 }
 
 static int resolve_request(const struct packages_request *r, struct mirrors *m,

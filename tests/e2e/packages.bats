@@ -234,7 +234,8 @@ foreign() { # an architecture that this machine has not: kbuild's name and Debia
   # This machine's architecture has no such packages, and no others take their place.
   run -1 build two --arch="$(uname -m)"
   echo "$output"
-  [[ "$output" == *"has none of these packages: gone top"* ]]
+  [[ "$output" == *"has none of these packages: gone top"*"hint: name another package"* ]]
+  [[ "$output" != *"upstream"* ]] # there is none
 }
 
 @test "a package without such a dependency is an error that says so" {
