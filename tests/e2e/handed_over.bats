@@ -140,6 +140,11 @@ refused() { # status, text, command
     printf '%s' "$text" >$bundle
     bad signature "" kata-static-one.tar.xz
   done
+  # What is cut off is not called a bundle without signatures.
+  head -c -300 whole >$bundle
+  bad signature "no signature in the bundle can be read, as it is damaged or cut off" kata-static-one.tar.xz
+  : >$bundle
+  bad signature "there is no signature in the bundle" kata-static-one.tar.xz
   head -c 100000000 /dev/zero >$bundle
   refused 1 "reading the signature: reading kata-static-one.tar.xz.intoto.jsonl: larger than" check kata-static-one.tar.xz
   rm "$bundle"

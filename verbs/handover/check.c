@@ -47,6 +47,10 @@ static void report_no_signer(struct check_run *c, const struct vouched_list *l)
         finding(c, CHECK_BAD, "signature",
                 "a trusted key signed something about this file, but neither a release nor its "
                 "provenance");
+    else if (l->unreadable)
+        finding(c, CHECK_BAD, "signature",
+                "nobody vouches for this file: no signature in the bundle can be read, as it is "
+                "damaged or cut off");
     else
         finding(c, CHECK_BAD, "signature",
                 "nobody vouches for this file: there is no signature in the bundle");

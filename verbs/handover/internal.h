@@ -40,6 +40,7 @@ struct vouched_list {
     size_t n, cap;
     // What else was there, for messages.
     size_t lines;       // that are envelopes
+    size_t unreadable;  // that are none
     size_t others;      // signed by none of the keys
     size_t other_files; // signed, and about other content
     char *other_name;   // of the first of those

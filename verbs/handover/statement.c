@@ -154,7 +154,8 @@ int bundle_read(const struct buf *text, const char *name, const char *digest,
         stop = stop ? stop : end;
         if (++lines > LINES_MAX)
             return error_user(err, "%s has more than %d lines", name, LINES_MAX);
-        take_text(p, (size_t)(stop - p), digest, keys, out);
+        if (!take_text(p, (size_t)(stop - p), digest, keys, out))
+            out->unreadable += strspn(p, " \t\r") < (size_t)(stop - p);
     }
     return 0;
 }
