@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -82,6 +83,43 @@ int file_read_at(int folder, const char *name, const char *shown, size_t limit, 
     return read_regular(fd, shown, limit, out, err);
 }
 
+// Whether the open file is a nameless one in TMPDIR (nameless_file()).
+static bool is_temporary(int fd, const char *place)
+{
+    char path[PATH_MAX];
+    cleanup_free char *link = xasprintf("/proc/self/fd/%d", fd);
+    struct stat file, folder, temporary;
+    ssize_t n = readlink(link, path, sizeof path - 1);
+    if (n <= 0 || fstat(fd, &file) < 0 || file.st_nlink)
+        return false;
+    path[n] = '\0';
+    char *slash = strrchr(path, '/');
+    if (!slash)
+        return false;
+    slash[slash == path] = '\0';
+    return stat(path, &folder) == 0 && stat(place, &temporary) == 0 &&
+           same_inode(&folder, &temporary);
+}
+
+static const char *temporary_place(void)
+{
+    const char *named = getenv("TMPDIR");
+    return named && *named ? named : "/tmp";
+}
+
+static int write_failed(int fd, const char *name, struct error **err)
+{
+    const int errnum = errno;
+    const char *place = temporary_place();
+    error_errno(err, errnum, "writing %s", name);
+    if ((errnum == ENOSPC || errnum == EDQUOT) && is_temporary(fd, place))
+        error_hint(err,
+                   "there is no space left in %s: free some of it, or name another directory for "
+                   "temporary files with TMPDIR",
+                   place);
+    return -1;
+}
+
 int fd_write_all(int fd, const char *name, const void *bytes, size_t length, struct error **err)
 {
     const char *p = bytes;
@@ -90,7 +128,7 @@ int fd_write_all(int fd, const char *name, const void *bytes, size_t length, str
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return error_errno(err, errno, "writing %s", name);
+            return write_failed(fd, name, err);
         p += n;
         length -= (size_t)n;
     }
@@ -106,7 +144,7 @@ int fd_write_at(int fd, const char *name, const void *bytes, size_t length, uint
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return error_errno(err, errno, "writing %s", name);
+            return write_failed(fd, name, err);
         p += n;
         offset += (uint64_t)n;
         length -= (size_t)n;
@@ -231,8 +269,7 @@ char *find_program(const char *name)
 
 int nameless_file(const char *folder, struct error **err)
 {
-    const char *named = getenv("TMPDIR");
-    const char *place = folder ? folder : named && *named ? named : "/tmp";
+    const char *place = folder ? folder : temporary_place();
     int fd = open(place, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
     if (fd >= 0)
         return fd;

@@ -508,3 +508,15 @@ made_project() {
   sign large
   (ulimit -v 700000 && check large)
 }
+
+@test "a full place for temporary files is named, and not the cache" {
+  unshare -m true 2>/dev/null || skip "needs root, to make a small disk"
+  mkdir small
+  # shellcheck disable=SC2016
+  run unshare -m bash -euc 'mount -t tmpfs -o size=64k tmpfs small
+    head -c 1000000 /dev/urandom | TMPDIR=$PWD/small "$1" check --unsigned /dev/stdin' bash "$KBUILD"
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"No space left on device"*"hint: there is no space left in $PWD/small"*TMPDIR* ]]
+  [[ "$output" != *"cache gc"* ]]
+}
