@@ -382,12 +382,27 @@ static int begin_trace(const struct build *b, struct file_draft *trace, struct e
     return error_wrap(err, "--trace");
 }
 
-static void keep_for_report(struct last_run *l, struct file_draft *trace, const struct error *why)
+// *lost: why there is no trace.
+static void keep_for_report(struct last_run *l, struct file_draft *trace, const struct error *why,
+                            struct error **lost)
 {
-    cleanup_error struct error *failure = NULL;
     last_run_write(l, why);
-    if (l->b->options.trace && trace_write(l, trace, &failure) < 0)
-        log_warning("the trace is lost: %s", failure->message);
+    if (l->b->options.trace && trace_write(l, trace, lost) < 0)
+        error_wrap(lost, "the trace is lost");
+}
+
+// The first error is reported. Takes `lost`.
+static int report_lost_trace(struct error *lost, int result, struct error **err)
+{
+    if (!lost)
+        return result;
+    if (result < 0) {
+        log_warning("%s", lost->message);
+        error_free(lost);
+    } else {
+        *err = lost;
+    }
+    return -1;
 }
 
 int run_nodes(struct build *b, enum run_what what, struct error **err)
@@ -399,7 +414,7 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
     bool finds = what == RUN_FOUND || what == RUN_THERE;
     bool places = what == RUN_ALL || finds;
     struct schedule s;
-    struct error *failure = NULL;
+    struct error *failure = NULL, *lost = NULL;
     bool remakes = what == RUN_INPUTS || what == RUN_AGAIN;
     for (size_t i = 0; finds && i < b->graph.n; i++)
         job_of(b->graph.nodes[i])->found_only = !node_is_unshared(b->graph.nodes[i]);
@@ -424,10 +439,11 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
     }
     error_free(failure);
     if (publishes)
-        keep_for_report(&last, &trace, result && err ? *err : NULL);
+        keep_for_report(&last, &trace, result && err ? *err : NULL, &lost);
     last_run_close(&last);
     if (publishes || places)
         view_summary(b, !result && places, result && err ? *err : NULL);
+    result = report_lost_trace(lost, result, err);
     view_close();
     schedule_close(&s);
     return result;

@@ -226,6 +226,22 @@ X
   [[ "$output" == *"s390x, aarch64"* ]]
 }
 
+@test "a trace that cannot be written is an error, and the results are there" {
+  make_recipe slow '' 'echo begun; sleep 3; mkdir -p /out/slow/opt; echo slow >/out/slow/opt/slow'
+  mkdir gone
+  kb_exec slow --trace gone/trace >log 2>&1 3>&- &
+  pid=$!
+  until grep -qs begun build/logs/slow.log; do sleep 0.05; done
+  rmdir gone
+  status=0
+  wait "$pid" || status=$?
+  cat log
+  [ "$status" -eq 1 ]
+  grep -q '^kbuild: 1 made' log
+  grep -q '^kbuild: error: the trace is lost: .*gone/trace: No such file or directory' log
+  [ -f build/kata-static-slow.tar.xz ]
+}
+
 @test "plan and json say what happens" {
   make_recipe low
   make_recipe high "needs: [low]"
