@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/print.h"
 
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,6 +16,8 @@ static struct {
     bool open;             // a group
     unsigned groups;       // so far
     struct strlist errors; // messages that were annotated
+    struct buf end;        // the line that ends the open group
+    pid_t owner;           // of it
 } ci;
 
 // ---- which runner ----
@@ -161,6 +164,39 @@ static void add_section(struct buf *line, const char *what, bool folded)
                (long)getpid(), ci.groups, folded ? "[collapsed=true]" : "");
 }
 
+static void add_end(struct buf *line)
+{
+    if (ci.runner == CI_GITHUB)
+        buf_puts(line, "::endgroup::");
+    else
+        add_section(line, "end", false);
+}
+
+// A signal that ends this process at once (Ctrl-\, or one that a run does not wait for) ends the
+// group before, so that the lines of others are not in it; to GitLab it seems to have taken no
+// time. Children end only themselves.
+static void end_group_and_die(int signal_number)
+{
+    if (getpid() == ci.owner) {
+        ssize_t ignored = write(STDERR_FILENO, ci.end.data, ci.end.len);
+        (void)ignored;
+    }
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+static const int deadly[] = {SIGQUIT, SIGINT, SIGTERM, SIGHUP};
+
+// Replaces a handler by another one, and no other disposition (ignored: nohup).
+static void replace_handlers(void (*from)(int), void (*to)(int))
+{
+    for (size_t i = 0; i < ARRAY_LEN(deadly); i++) {
+        struct sigaction now;
+        if (sigaction(deadly[i], NULL, &now) == 0 && now.sa_handler == from)
+            signal(deadly[i], to);
+    }
+}
+
 void ci_group_begin(const char *title, bool folded)
 {
     cleanup_buf struct buf line = {0};
@@ -169,6 +205,10 @@ void ci_group_begin(const char *title, bool folded)
         return;
     ci.open = true;
     ci.groups++;
+    ci.owner = getpid();
+    add_end(&ci.end);
+    buf_puts(&ci.end, "\n");
+    replace_handlers(SIG_DFL, end_group_and_die);
     if (ci.runner == CI_GITHUB) {
         buf_puts(&line, "::group::");
         add_data(&line, title);
@@ -191,9 +231,8 @@ void ci_group_end(void)
     if (!ci.open)
         return;
     ci.open = false;
-    if (ci.runner == CI_GITHUB)
-        buf_puts(&line, "::endgroup::");
-    else
-        add_section(&line, "end", false);
+    replace_handlers(end_group_and_die, SIG_DFL);
+    buf_free(&ci.end);
+    add_end(&line);
     write_line(&line);
 }

@@ -28,7 +28,7 @@ enum ci_runner ci_log_runner(void);
 void ci_group_begin(const char *title, bool folded);
 // The same, unless a group is open.
 void ci_group_keep(const char *title, bool folded);
-void ci_group_end(void); // if one is open
+void ci_group_end(void); // if one is open; a signal that ends this process at once ends it, too
 
 // An annotation, at the place of the error if it has one. Nothing for a runner that has none, for
 // an interrupt, and for a message that was annotated before.

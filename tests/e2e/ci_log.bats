@@ -177,6 +177,24 @@ balanced() { # commands
   grep -q ': interrupted after ' summary.md
 }
 
+@test "a signal that ends kbuild at once ends the group before" {
+  make_recipe slow '' 'echo begun; sleep 60'
+  ulimit -c 0
+  for runner in GITHUB_ACTIONS GITLAB_CI; do
+    rm -rf build
+    (export $runner=true; kb_exec slow >log 2>&1 3>&-) &
+    pid=$!
+    until grep -qs begun build/logs/slow.log; do sleep 0.05; done
+    kill -QUIT "$pid"
+    status=0
+    wait "$pid" || status=$?
+    cat log
+    [ "$status" -eq 131 ]
+    [ "$(grep -cE '^::group::|section_start:' log)" -eq 1 ]
+    [ "$(tail -n 1 log | grep -cE '^::endgroup::$|section_end:[0-9]+:kbuild_')" -eq 1 ]
+  done
+}
+
 @test "github: the summary of the job is appended once a run, and not by verbs that make nothing" {
   echo "what was there" >summary.md
   github kb list >/dev/null
