@@ -59,6 +59,7 @@ char *builder_image_variable(const struct recipe_builder *builder);
 // What keys depend on that differs between machines and checkouts: name -> text.
 json_t *plan_depends(struct build *b, struct error **err);
 
+// ---- project.c ----
 // Copies the folders of the user into the store, as steps will see them, so that the keys of what
 // is made of them are known.
 int build_copy_folders(struct build *b, struct error **err);

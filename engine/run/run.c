@@ -449,30 +449,6 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
     return result;
 }
 
-// ---- folders of the user ----
-
-int build_copy_folders(struct build *b, struct error **err)
-{
-    const enum view_style view = b->options.view;
-    const bool shared_only = b->shared_only;
-    bool missing = false;
-    int result = 0;
-    b->shared_only = false;
-    for (size_t i = 0; i < b->graph.n && !result; i++) {
-        struct node *node = b->graph.nodes[i];
-        if (!node_is_folder(node) || node_is_stored(node))
-            continue;
-        result = evaluate_node(b, node, err);
-        missing |= !node_is_stored(node);
-    }
-    b->options.view = VIEW_PLAIN; // standard output is the plan's
-    if (!result && missing)
-        result = run_nodes(b, RUN_FOLDERS, err);
-    b->options.view = view;
-    b->shared_only = shared_only;
-    return result;
-}
-
 // ---- kbuild run: one node ----
 
 // With the grain of artifacts its inputs that are no artifacts are made along.
