@@ -331,17 +331,7 @@ static void skip_rest(struct follow *f)
 
 // ---- the loop ----
 
-// A blocked signal would arrive even if it is ignored (nohup).
-static void ending_signals(sigset_t *set)
-{
-    static const int ending[] = {SIGINT, SIGTERM};
-    sigemptyset(set);
-    for (size_t i = 0; i < ARRAY_LEN(ending); i++)
-        if (!signal_ignored_on_entry(ending[i]))
-            sigaddset(set, ending[i]);
-}
-
-// True after SIGINT or SIGTERM, which are blocked.
+// True after an ending signal; they are blocked.
 static bool wait_ms(unsigned ms)
 {
     sigset_t set;
@@ -352,7 +342,11 @@ static bool wait_ms(unsigned ms)
 
 static int cancel(struct follow *f, bool waiting, struct error **err)
 {
-    return f->e->cancel(f->e->context, f->jobs, f->n, waiting, err);
+    int result = f->e->cancel(f->e->context, f->jobs, f->n, waiting, err);
+    // A submission that was not answered had succeeded: its end is waited for, too.
+    if (f->next < f->n && f->jobs[f->next].state == JOB_SUBMITTED)
+        f->next++;
+    return result;
 }
 
 // After an interrupt, until the engine has heard it: it may be restarting.
@@ -377,18 +371,40 @@ static unsigned poll_pause(const struct follow *f)
     return pause < f->limits->poll_ms ? (unsigned)pause : f->limits->poll_ms;
 }
 
-// Waits until the next poll; an interrupt cancels all jobs.
+// Waits; an interrupt cancels all jobs.
+static void wait_or_cancel(struct follow *f, unsigned ms)
+{
+    if (!wait_ms(ms) || f->interrupted)
+        return;
+    f->interrupted = f->stopping = true;
+    log_note("cancelling the jobs");
+    cancel_all(f);
+}
+
+// Waits until the next poll.
 static void pause_following(struct follow *f)
 {
     const unsigned pause = poll_pause(f);
     for (unsigned waited = 0; waited < pause; waited += TICK_MS) {
-        if (wait_ms(TICK_MS) && !f->interrupted) {
-            f->interrupted = f->stopping = true;
-            log_note("cancelling the jobs");
-            cancel_all(f);
-        }
+        wait_or_cancel(f, TICK_MS);
         view_tick();
     }
+}
+
+// Asks, unless an interrupt ends the question.
+static int poll_unless_interrupted(struct follow *f, struct error **err)
+{
+    struct error *why = NULL;
+    wait_or_cancel(f, 0);
+    if (poll_jobs(f, &why) == 0)
+        return 0;
+    if (why->kind == ERROR_INTERRUPT && !f->interrupted) {
+        error_free(why);
+        wait_or_cancel(f, 0);
+        return 0;
+    }
+    *err = why;
+    return -1;
 }
 
 static int follow_all(struct follow *f, struct error **err)
@@ -397,7 +413,7 @@ static int follow_all(struct follow *f, struct error **err)
     long long until = 0;
     for (;;) {
         int more = submit_some(f, err);
-        if (more < 0 || poll_jobs(f, err) < 0)
+        if (more < 0 || poll_unless_interrupted(f, err) < 0)
             return -1;
         if (f->stopping) {
             skip_rest(f);

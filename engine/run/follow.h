@@ -41,12 +41,15 @@ struct engine {
     void *context;
     const char *name;
     // Submits a job, and sets its id. `needs` that are done need not be named to the engine. 1: the
-    // engine does not answer now, and is to be asked again later.
+    // engine does not answer now, and is to be asked again later. Ending signals are blocked: one
+    // that comes meanwhile should not wait for long, and is left pending.
     int (*submit)(void *context, struct job_elsewhere *job, struct error **err);
-    // Sets state, where and status of those that were submitted and have not ended.
+    // Sets state, where and status of those that were submitted and have not ended. It may give up
+    // for an ending signal (ERROR_INTERRUPT), too, until all jobs were cancelled.
     int (*poll)(void *context, struct job_elsewhere *jobs, size_t n, struct error **err);
     // Cancels those jobs that were submitted, or may have been, and have not ended; with `waiting`
-    // only those that do not run yet. The next polls say what became of them.
+    // only those that do not run yet. One that was submitted without an answer becomes
+    // JOB_SUBMITTED. The next polls say what became of them.
     int (*cancel)(void *context, struct job_elsewhere *jobs, size_t n, bool waiting,
                   struct error **err);
 };

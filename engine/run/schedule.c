@@ -416,13 +416,8 @@ static int loop(struct run *r, struct error **err)
 
 static int block_signals(struct run *r, struct error **err)
 {
-    // A blocked signal would arrive even if it is ignored (nohup).
-    static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
     sigset_t mask;
-    sigemptyset(&mask);
-    for (size_t i = 0; i < ARRAY_LEN(ending); i++)
-        if (!signal_ignored_on_entry(ending[i]))
-            sigaddset(&mask, ending[i]);
+    ending_signals(&mask);
     sigaddset(&mask, SIGCHLD);
     sigprocmask(SIG_BLOCK, &mask, &r->old_mask);
     r->signals = signalfd(-1, &mask, SFD_CLOEXEC);

@@ -206,11 +206,8 @@ int sandbox_interact(const struct sandbox *sandbox, int *status, struct error **
     struct sandbox s = *sandbox;
     struct interaction i = {.master = -1};
     sigset_t mask, old;
-    sigemptyset(&mask);
-    static const int signals[] = {SIGWINCH, SIGINT, SIGTERM, SIGHUP};
-    for (size_t k = 0; k < ARRAY_LEN(signals); k++)
-        if (!signal_ignored_on_entry(signals[k]))
-            sigaddset(&mask, signals[k]);
+    ending_signals(&mask);
+    sigaddset(&mask, SIGWINCH);
     i.terminal =
         isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && tcgetattr(STDIN_FILENO, &i.saved) == 0;
     if ((i.terminal ? open_terminal(&i, &s, err) : open_pipes(&i, &s, err)) < 0)

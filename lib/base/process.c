@@ -20,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -165,24 +166,33 @@ static _Noreturn void supervise(void (*become)(const void *program, pid_t parent
 
 // ---- starting and waiting ----
 
+static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
 static sigset_t ignored_on_entry; // of main(), by nohup or a shell's trap
 
 void signals_on_entry(void)
 {
-    static const int kept[] = {SIGINT, SIGTERM, SIGHUP};
     sigemptyset(&ignored_on_entry);
-    for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(ending); i++) {
         struct sigaction now;
-        if (sigaction(kept[i], NULL, &now) == 0 && now.sa_handler == SIG_IGN)
-            sigaddset(&ignored_on_entry, kept[i]);
+        if (sigaction(ending[i], NULL, &now) == 0 && now.sa_handler == SIG_IGN)
+            sigaddset(&ignored_on_entry, ending[i]);
     }
+}
+
+void ending_signals(sigset_t *out)
+{
+    sigemptyset(out);
+    for (size_t i = 0; i < ARRAY_LEN(ending); i++)
+        if (!signal_ignored_on_entry(ending[i]))
+            sigaddset(out, ending[i]);
 }
 
 bool interrupt_is_pending(void)
 {
-    sigset_t pending;
-    return sigpending(&pending) == 0 &&
-           (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1);
+    sigset_t pending, wanted;
+    ending_signals(&wanted);
+    return sigpending(&pending) == 0 && sigandset(&wanted, &wanted, &pending) == 0 &&
+           !sigisemptyset(&wanted);
 }
 
 bool signal_ignored_on_entry(int signal)
@@ -298,13 +308,33 @@ int process_wait(pid_t pid, int *status, struct error **err)
     return 0;
 }
 
-// Reads both pipes until they end; keeps all of the first and the last 4 KiB of the second.
-static int collect(int out_fd, int err_fd, struct buf *out, struct buf *tail, struct error **err)
+// Waits until one of them is readable, a signal came (the last of them), or it is `until`, if that
+// is not 0.
+static int wait_for_output(struct pollfd fds[static 3], long long until, struct error **err)
 {
-    struct pollfd fds[2] = {{.fd = out_fd, .events = POLLIN}, {.fd = err_fd, .events = POLLIN}};
+    long long left = until ? until - now_ms() : -1;
+    if (until && left <= 0)
+        return error_set(err, ERROR_INTERRUPT, "interrupted");
+    if (poll(fds, 3, (int)left) < 0 && errno != EINTR)
+        return error_errno(err, errno, "waiting for output");
+    return 0;
+}
+
+// Reads both pipes until they end; keeps all of the first and the last 4 KiB of the second.
+static int collect(int out_fd, int err_fd, int signals, int interrupt_ms, struct buf *out,
+                   struct buf *tail, struct error **err)
+{
+    struct pollfd fds[3] = {{.fd = out_fd, .events = POLLIN},
+                            {.fd = err_fd, .events = POLLIN},
+                            {.fd = signals, .events = POLLIN}};
+    long long until = 0;
     while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
-            return error_errno(err, errno, "waiting for output");
+        if (wait_for_output(fds, until, err) < 0)
+            return -1;
+        if (fds[2].fd >= 0 && fds[2].revents) {
+            until = now_ms() + interrupt_ms;
+            fds[2].fd = -1; // not read: it is for others
+        }
         for (int i = 0; i < 2; i++) {
             if (fds[i].fd < 0 || !fds[i].revents)
                 continue;
@@ -332,6 +362,9 @@ int process_run(const struct process *p, struct buf *out, struct error **err)
     struct process child = *p;
     child.tree = true; // apt has children of its own, and none may outlive kbuild
     int out_pipe[2] = {-1, -1}, err_pipe[2] = {-1, -1};
+    sigset_t set;
+    ending_signals(&set);
+    cleanup_close int signals = p->interrupt_ms ? signalfd(-1, &set, SFD_CLOEXEC) : -1;
     if ((out && pipe2(out_pipe, O_CLOEXEC) < 0) || (!p->errors && pipe2(err_pipe, O_CLOEXEC) < 0))
         return error_errno(err, errno, "starting %s", p->argv[0]);
     if (out)
@@ -346,7 +379,7 @@ int process_run(const struct process *p, struct buf *out, struct error **err)
     cleanup_buf struct buf tail = {0};
     int result = pid < 0 ? -1 : 0;
     if (pid >= 0) {
-        result = collect(out_pipe[0], err_pipe[0], out, &tail, err);
+        result = collect(out_pipe[0], err_pipe[0], signals, p->interrupt_ms, out, &tail, err);
         int status = 0;
         if (result < 0)
             kill(pid, SIGTERM); // for the supervisor, which kills them all
@@ -354,8 +387,7 @@ int process_run(const struct process *p, struct buf *out, struct error **err)
             result = -1;
         if (!result && status) {
             cleanup_free char *how = process_status_text(status);
-            while (tail.len && strchr("\n ", tail.data[tail.len - 1]))
-                tail.data[--tail.len] = '\0';
+            buf_trim_end(&tail);
             result = error_user(err, "%s failed: %s%s%s", p->argv[0], how, tail.len ? ": " : "",
                                 tail.len ? tail.data : "");
         } else if (result) {

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +31,9 @@ struct process {
     bool tree;        // its descendants belong to it (see process_start())
     bool own_keyring; // a new, anonymous session keyring instead of the user's
     bool terminal;    // `input` is a terminal that becomes the controlling one of a new session
+    // process_run(), in a program that blocks the ending signals: so long after one of them came
+    // it ends the program, with ERROR_INTERRUPT. The signal stays pending. 0: it waits.
+    int interrupt_ms;
 };
 
 // For the beginning of main(): remembers which of SIGINT, SIGTERM and SIGHUP were ignored when this
@@ -37,7 +41,10 @@ struct process {
 void signals_on_entry(void);
 bool signal_ignored_on_entry(int signal);
 
-// Whether SIGINT or SIGTERM is pending, in a program that blocks them.
+// The signals that end a run in an orderly way: SIGINT, SIGTERM and SIGHUP, but for those that were
+// ignored on entry. (Ignored ones must not be blocked: they would arrive.)
+void ending_signals(sigset_t *out);
+// Whether one of them is pending, in a program that blocks them.
 bool interrupt_is_pending(void);
 
 // Starts it. A program that cannot be executed is an error here. The child is killed if this

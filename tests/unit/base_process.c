@@ -85,6 +85,31 @@ TEST(stopping_stops_all_of_it)
     assert_false(locked());
 }
 
+// The signal is blocked, and stays pending for others.
+TEST(an_interrupt_ends_what_runs_after_some_time)
+{
+    char *argv[] = {(char *)"sh", (char *)"-c", (char *)(DAEMON "sleep 300"), NULL};
+    struct process p = {.argv = argv, .directory = scratch, .input = -1, .interrupt_ms = 300};
+    char *quick[] = {(char *)"true", NULL};
+    const struct process done = {.argv = quick, .input = -1, .interrupt_ms = 300000};
+    struct error *err = NULL;
+    sigset_t set, old;
+    signals_on_entry();
+    ending_signals(&set);
+    sigprocmask(SIG_BLOCK, &set, &old);
+    kill(getpid(), SIGHUP);
+    const long long began = now_ms();
+    assert_int_equal(process_run(&done, NULL, &err), 0); // it is not waited for
+    assert_int_equal(process_run(&p, NULL, &err), -1);
+    assert_true(now_ms() - began >= 300);
+    assert_int_equal(err->kind, ERROR_INTERRUPT);
+    assert_true(interrupt_is_pending());
+    assert_int_equal(sigtimedwait(&set, NULL, &(struct timespec){0}), SIGHUP);
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    assert_false(locked());
+    error_free(err);
+}
+
 TEST(a_signal_is_told_as_one)
 {
     int status = 0;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/process.h"
 #include "run/internal.h"
 
 #include <signal.h>
@@ -27,13 +28,16 @@ struct fixture {
     struct plan p;
     struct act acts[60];
     size_t n;
-    struct buf said;              // "+a" submitted, "-" cancelled, "-waiting" only those that wait
-    size_t open, most;            // submitted and not ended
-    bool refuses, mute;           // submissions; questions
-    const char *rings;            // the submission of this node interrupts the one who follows
-    const char *late;             // the submission of this node is not answered, the first time
-    unsigned deaf;                // so many requests to cancel fail
-    bool impatient;               // each request to cancel comes with one more interrupt
+    struct buf said;    // "+a" submitted, "-" cancelled, "-waiting" only those that wait
+    size_t open, most;  // submitted and not ended
+    bool refuses, mute; // submissions; questions
+    const char *rings;  // the submission of this node interrupts the one who follows
+    int signal;         // with this; 0: SIGINT
+    const char *hangs;  // that of this node does, until it is interrupted, and may have succeeded
+    bool gives_up;      // so does a question
+    const char *late;   // the submission of this node is not answered, the first time
+    unsigned deaf;      // so many requests to cancel fail
+    bool impatient;     // each request to cancel comes with one more interrupt
     size_t most_at_once, at_once; // submissions between two polls
     struct strlist failed;
     unsigned idle_ms;
@@ -100,7 +104,13 @@ static int submit(void *context, struct job_elsewhere *j, struct error **err)
     for (size_t i = 0; i < j->need_count; i++)
         assert_non_null(j->needs[i]->id);
     if (d->rings && !strcmp(d->rings, j->node->id))
+        kill(getpid(), d->signal ? d->signal : SIGINT);
+    if (d->hangs && !strcmp(d->hangs, j->node->id)) {
         kill(getpid(), SIGINT);
+        j->unsure = true;
+        buf_puts(&d->said, "? ");
+        return 1;
+    }
     j->id = xstrdup(j->node->id);
     j->waits = xstrdup("no machine is free");
     buf_printf(&d->said, "+%s ", j->id);
@@ -153,6 +163,11 @@ static int ask(void *context, struct job_elsewhere *jobs, size_t n, struct error
     d->at_once = 0;
     if (d->mute)
         return error_user(err, "nobody is there");
+    if (d->gives_up) {
+        d->gives_up = false;
+        kill(getpid(), SIGTERM);
+        return error_set(err, ERROR_INTERRUPT, "running ask: interrupted");
+    }
     for (size_t i = 0; i < n; i++) {
         struct job_elsewhere *j = &jobs[i];
         if (!is_open(j))
@@ -180,6 +195,13 @@ static int cancel(void *context, struct job_elsewhere *jobs, size_t n, bool wait
         return error_user(err, "nobody hears it");
     }
     buf_printf(&d->said, waiting ? "-waiting " : "- ");
+    for (size_t i = 0; i < n; i++)
+        if (jobs[i].unsure) {
+            jobs[i].unsure = false;
+            jobs[i].state = JOB_SUBMITTED;
+            jobs[i].id = xstrdup(jobs[i].node->id);
+            d->open++;
+        }
     for (size_t i = 0; i < n; i++)
         if (is_open(&jobs[i]) && (!waiting || jobs[i].state == JOB_SUBMITTED))
             act_of(d, &jobs[i])->states = "c", act_of(d, &jobs[i])->polls = 0;
@@ -513,6 +535,60 @@ TEST(an_interrupt_ends_the_submission_and_is_told_until_it_is_heard)
     assert_int_equal(follow(&d, 3, true, &err), -1);
     assert_error(err, ERROR_INTERRUPT, "interrupted; its jobs are cancelled");
     assert_said(&d, "+a +b - ");
+    assert_int_equal(d.open, 0);
+    close_fixture(&d);
+}
+
+// The terminal is closed, or its connection is lost.
+TEST(a_hangup_is_an_interrupt_unless_it_was_ignored)
+{
+    struct fixture d;
+    struct error *err = NULL;
+    open_fixture(&d);
+    d.rings = "a";
+    d.signal = SIGHUP;
+    add(&d, "a", "", 90, "r");
+    add(&d, "b", "", 80, "r");
+    assert_int_equal(follow(&d, 3, true, &err), -1);
+    assert_error(err, ERROR_INTERRUPT, "interrupted; its jobs are cancelled");
+    assert_said(&d, "+a - ");
+    assert_int_equal(d.open, 0);
+    close_fixture(&d);
+    // nohup
+    signal(SIGHUP, SIG_IGN);
+    signals_on_entry();
+    open_fixture(&d);
+    d.rings = "a";
+    d.signal = SIGHUP;
+    err = NULL;
+    add(&d, "a", "", 90, "d");
+    int result = follow(&d, 3, true, &err);
+    signal(SIGHUP, SIG_DFL);
+    signals_on_entry();
+    assert_int_equal(result, 0);
+    close_fixture(&d);
+}
+
+TEST(an_interrupt_ends_a_submission_that_hangs_and_a_question)
+{
+    struct fixture d;
+    struct error *err = NULL;
+    open_fixture(&d);
+    d.hangs = "b";
+    add(&d, "a", "", 90, "r");
+    add(&d, "b", "", 80, "r");
+    assert_int_equal(follow(&d, 3, true, &err), -1);
+    assert_error(err, ERROR_INTERRUPT, "interrupted; its jobs are cancelled");
+    assert_said(&d, "+a ? - ");
+    assert_int_equal(d.open, 0);
+    close_fixture(&d);
+    open_fixture(&d);
+    d.gives_up = true;
+    err = NULL;
+    add(&d, "a", "", 90, "r");
+    assert_int_equal(follow(&d, 3, true, &err), -1);
+    assert_error(err, ERROR_INTERRUPT, "interrupted; its jobs are cancelled");
+    assert_said(&d, "+a - ");
     assert_int_equal(d.open, 0);
     close_fixture(&d);
 }

@@ -5,14 +5,16 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/process.h"
 #include "spread/internal.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 // $SLURM_FAKE/answers has a word for each sbatch that is to fail: "away": nobody is there; "late":
-// the job is taken, and that is not said; "lost": nor is it taken. $SLURM_FAKE/jobs is what squeue
-// prints.
+// the job is taken, and that is not said; "lost": nor is it taken; "hang": it is, and no answer
+// comes. $SLURM_FAKE/jobs is what squeue prints.
 static const char sbatch[] =
     "#!/bin/sh\n"
     "cd \"$SLURM_FAKE\"\n"
@@ -26,6 +28,7 @@ static const char sbatch[] =
     "cat >script.$number\n"
     "echo \"$number|PENDING|None||0|$comment\" >>jobs\n"
     "[ \"$word\" != late ] || say 'Socket timed out on send/recv operation'\n"
+    "[ \"$word\" != hang ] || exec sleep 300\n"
     "echo $number\n";
 static const char squeue[] = "#!/bin/sh\ncat \"$SLURM_FAKE/jobs\"\n";
 static const char scancel[] = "#!/bin/sh\necho \"$@\" >>\"$SLURM_FAKE/cancelled\"\n";
@@ -187,6 +190,29 @@ TEST(a_job_whose_submission_was_not_answered_is_cancelled_with_the_others)
     assert_int_equal(d.e.cancel(d.e.context, d.jobs, ARRAY_LEN(d.jobs), false, &err), 0);
     cleanup_free char *cancelled = text_at("cancelled");
     assert_string_equal(cancelled, "--quiet 1 2\n");
+    close_fixture(&d);
+}
+
+TEST(an_interrupt_ends_an_sbatch_that_hangs_and_cancels_its_job)
+{
+    struct fixture d;
+    struct error *err = NULL;
+    sigset_t set, old;
+    open_fixture(&d);
+    d.s.interrupt_ms = 300;
+    write_at("answers", "hang\n", 0644);
+    signals_on_entry();
+    ending_signals(&set);
+    sigprocmask(SIG_BLOCK, &set, &old);
+    kill(getpid(), SIGINT);
+    assert_int_equal(submit(&d, 0), 1);
+    assert_true(interrupt_is_pending());
+    // The signal is still there, and does not end what it asked for.
+    assert_int_equal(d.e.cancel(d.e.context, d.jobs, ARRAY_LEN(d.jobs), false, &err), 0);
+    assert_int_equal(sigtimedwait(&set, NULL, &(struct timespec){0}), SIGINT);
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    cleanup_free char *cancelled = text_at("cancelled");
+    assert_string_equal(cancelled, "--quiet 1\n");
     close_fixture(&d);
 }
 

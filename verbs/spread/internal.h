@@ -53,6 +53,7 @@ struct slurm {
     long long silent_ms, refuse_ms; // since when it answers no question, takes no job; 0: it does
     long long patience_ms;          // so long it may be silent
     long long lost_ms;              // not shown for so long, a job is lost
+    int interrupt_ms;               // so long an interrupt waits for a program; 0: to its end
 };
 // Borrows the list. An error if there are no random bytes: two runs would have the same marks.
 int slurm_open(struct slurm *s, const struct job_list *jobs, struct error **err);

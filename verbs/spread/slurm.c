@@ -20,12 +20,14 @@
 
 // A controller that has just restarted answers before it has read all of its jobs.
 enum { PATIENCE_MS = 300000, LOST_MS = 5000, CANCEL_AT_ONCE = 200 };
+// An sbatch that is about to be answered should be: the number of its job is then known.
+enum { INTERRUPT_MS = 2000, ASK_AGAIN_MS = 500 };
 
 // ---- programs ----
 
 // Runs a program of Slurm; its output is appended to `out`.
-static int run_slurm(const struct strlist *words, const char *input, struct buf *out,
-                     struct error **err)
+static int run_slurm(const struct slurm *s, const struct strlist *words, const char *input,
+                     struct buf *out, struct error **err)
 {
     cleanup_free char **argv = xcalloc(words->n + 1, sizeof *argv);
     cleanup_close int file = input ? nameless_file(NULL, err) : -1;
@@ -35,11 +37,14 @@ static int run_slurm(const struct strlist *words, const char *input, struct buf 
         return -1;
     if (input)
         lseek(file, 0, SEEK_SET);
-    // Ctrl-C on a terminal is for kbuild alone: an sbatch that it ends may have submitted a job
-    // whose number nobody knows.
-    struct process p = {.argv = argv, .input = file, .own_group = true};
+    // Ctrl-C on a terminal is for kbuild alone, which knows what it ends: an sbatch may have
+    // submitted a job whose number nobody has read.
+    struct process p = {
+        .argv = argv, .input = file, .own_group = true, .interrupt_ms = s->interrupt_ms};
     if (process_run(&p, out, err) == 0)
         return 0;
+    if (err && (*err)->kind == ERROR_INTERRUPT)
+        return -1;
     if (err && strcasestr((*err)->message, "munge"))
         return error_hint(err, "munged must run on this machine, with the key that the machines of "
                                "the cluster have; docs/spread.md says how it is set up");
@@ -120,7 +125,8 @@ int slurm_open(struct slurm *s, const struct job_list *jobs, struct error **err)
 {
     unsigned char bytes[(sizeof s->session - 1) / 2];
     forget_filters();
-    *s = (struct slurm){.n = jobs->n, .patience_ms = PATIENCE_MS, .lost_ms = LOST_MS};
+    *s = (struct slurm){
+        .n = jobs->n, .patience_ms = PATIENCE_MS, .lost_ms = LOST_MS, .interrupt_ms = INTERRUPT_MS};
     if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
         return error_errno(err, errno, "drawing the mark of this run's jobs");
     hex_encode(bytes, sizeof bytes, s->session);
@@ -162,13 +168,13 @@ static bool split_line(char *line, char *fields[static FIELDS])
 }
 
 // All jobs of the user, those that ended lately too, a line each.
-static int ask_squeue(struct strlist *lines, struct error **err)
+static int ask_squeue(const struct slurm *s, struct strlist *lines, struct error **err)
 {
     cleanup_buf struct buf text = {0};
     cleanup_strlist struct strlist words = {0};
     strlist_split(&words, "squeue --noheader --states=all --me", " ");
     strlist_add(&words, "--Format=" SQUEUE_FORMAT);
-    if (run_slurm(&words, NULL, &text, err) < 0)
+    if (run_slurm(s, &words, NULL, &text, err) < 0)
         return -1;
     strlist_split(lines, text.data ? text.data : "", "\n");
     return 0;
@@ -217,7 +223,7 @@ static int try_submit(const struct slurm *s, const struct job_request *request,
     cleanup_buf struct buf text = {0};
     cleanup_free char *mark = mark_of(s, job), *script = job_script(request, mark);
     sbatch_words(request, job, mark, resources, &words);
-    if (run_slurm(&words, script, &text, err) < 0)
+    if (run_slurm(s, &words, script, &text, err) < 0)
         return -1;
     job->id = buf_take(&text); // "12" or "12;cluster"
     job->id[strspn(job->id, "0123456789")] = '\0';
@@ -236,7 +242,7 @@ static bool is_about_machines(const struct error *why)
 static int find_submitted(const struct slurm *s, struct job_elsewhere *job, struct error **err)
 {
     cleanup_strlist struct strlist lines = {0};
-    if (ask_squeue(&lines, err) < 0)
+    if (ask_squeue(s, &lines, err) < 0)
         return -1;
     for (size_t i = 0; i < lines.n; i++) {
         char *fields[FIELDS];
@@ -260,7 +266,8 @@ static int submit_once(struct slurm *s, const struct job_request *request,
     if (try_submit(s, request, job, true, &why) == 0)
         return 0;
     // Records of a larger machine must not exclude every machine of this cluster.
-    if ((request->cpus || request->mem_mib) && !strstr(why->message, "eature") && !is_away(why)) {
+    if ((request->cpus || request->mem_mib) && !strstr(why->message, "eature") && !is_away(why) &&
+        why->kind != ERROR_INTERRUPT) {
         error_free(steal(why));
         if (try_submit(s, request, job, false, &why) == 0)
             return 0;
@@ -281,6 +288,11 @@ static int submit(void *context, struct job_elsewhere *job, struct error **err)
         s->refuse_ms = 0;
         job->unsure = false;
         return 0;
+    }
+    if (why->kind == ERROR_INTERRUPT) {
+        job->unsure = true;
+        error_free(why);
+        return 1;
     }
     if (is_away(why) && (s->answered || !is_unreachable(why))) {
         job->unsure = true;
@@ -455,7 +467,7 @@ static int end_if_lost(const struct slurm *s, struct job_elsewhere *j, struct er
         return 0;
     strlist_add(&words, "scancel");
     strlist_add(&words, j->id);
-    return run_slurm(&words, NULL, &text, err);
+    return run_slurm(s, &words, NULL, &text, err);
 }
 
 static int poll_squeue(void *context, struct job_elsewhere *jobs, size_t n, struct error **err)
@@ -467,7 +479,7 @@ static int poll_squeue(void *context, struct job_elsewhere *jobs, size_t n, stru
     if (!count)
         return 0;
     struct error *why = NULL;
-    if (ask_squeue(&lines, &why) < 0)
+    if (ask_squeue(s, &lines, &why) < 0)
         return no_answer(s, &s->silent_ms, why, err) < 0 ? -1 : 0;
     s->answered = true;
     s->silent_ms = 0;
@@ -483,20 +495,28 @@ static int poll_squeue(void *context, struct job_elsewhere *jobs, size_t n, stru
 
 // ---- cancel ----
 
-// Adds the number of a job whose submission was not answered, if the controller has it.
+// Adds the number of a job whose submission was not answered, if the controller has it. It may be
+// about to read a request whose sbatch has ended.
 static int add_unsure(const struct slurm *s, struct job_elsewhere *job, struct strlist *numbers,
                       struct error **err)
 {
+    const long long until = now_ms() + s->lost_ms;
     int found = job->unsure ? find_submitted(s, job, err) : 0;
+    while (job->unsure && !found && now_ms() < until) {
+        const struct timespec pause = {.tv_nsec = ASK_AGAIN_MS * 1000000L};
+        nanosleep(&pause, NULL);
+        found = find_submitted(s, job, err);
+    }
     if (found <= 0)
         return found;
     job->unsure = false;
+    job->state = JOB_SUBMITTED;
     strlist_add(numbers, job->id);
     return 0;
 }
 
-static int cancel(void *context, struct job_elsewhere *jobs, size_t n, bool waiting,
-                  struct error **err)
+static int cancel_jobs(struct slurm *s, struct job_elsewhere *jobs, size_t n, bool waiting,
+                       struct error **err)
 {
     size_t count;
     cleanup_strlist struct strlist numbers = {0};
@@ -504,7 +524,7 @@ static int cancel(void *context, struct job_elsewhere *jobs, size_t n, bool wait
     for (size_t i = 0; i < count; i++)
         strlist_add(&numbers, list[i]->id);
     for (size_t i = 0; i < n; i++)
-        if (add_unsure(context, &jobs[i], &numbers, err) < 0)
+        if (add_unsure(s, &jobs[i], &numbers, err) < 0)
             return -1;
     for (size_t i = 0; i < numbers.n;) {
         cleanup_strlist struct strlist words = {0};
@@ -515,10 +535,24 @@ static int cancel(void *context, struct job_elsewhere *jobs, size_t n, bool wait
             strlist_add(&words, "--state=PENDING");
         for (size_t k = 0; k < CANCEL_AT_ONCE && i < numbers.n; k++, i++)
             strlist_add(&words, numbers.items[i]);
-        if (run_slurm(&words, NULL, &text, err) < 0)
+        if (run_slurm(s, &words, NULL, &text, err) < 0)
             return -1;
     }
     return 0;
+}
+
+// No interrupt ends the programs that do what an interrupt asks for, nor those that say what became
+// of the jobs.
+static int cancel(void *context, struct job_elsewhere *jobs, size_t n, bool waiting,
+                  struct error **err)
+{
+    struct slurm *s = context;
+    const int interrupt_ms = s->interrupt_ms;
+    s->interrupt_ms = 0;
+    int result = cancel_jobs(s, jobs, n, waiting, err);
+    if (waiting)
+        s->interrupt_ms = interrupt_ms;
+    return result;
 }
 
 struct engine slurm_engine(struct slurm *s)
