@@ -45,7 +45,7 @@ refuses() { # message
   echo "$output"
   [ "$status" -ne 0 ]
   [[ "$output" == *"$1"* ]]
-  ! [[ "$output" =~ (^|$'\n')(archive|git|file|ask) ]]
+  [[ ! "$output" =~ (^|$'\n')(archive|git|file|ask) ]]
 }
 
 @test "crates, git dependencies and the project's own packages" {

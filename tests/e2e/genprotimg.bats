@@ -28,7 +28,8 @@ X
 }
 
 no_image() {
-  [ ! -e image ] && [ -z "$(find . -name '.image*')" ]
+  [ ! -e image ]
+  [ -z "$(find . -name '.image*')" ]
 }
 
 # Runs genprotimg with words that must be refused with exactly this first line after the warnings.

@@ -336,10 +336,17 @@ archive $SITE/plain/b sha256=$sum a"
   mkdir -p recipes/other
   cat >recipes/common/list.sh <<'X'
 set -eu
-[ "$PWD" = /src/tree ] && [ -f names ] && [ "$HOME" = /build ] && [ "$2" = "$1 x" ]
-[ ! -e /recipe ] && [ ! -e /shared/other ] && [ -z "${SECRET_TOKEN:-}${TOOL_PROXY:-}" ]
-! touch names 2>/dev/null && ! touch /shared/common/x 2>/dev/null && touch /build/x
-! (exec 3<>/dev/tcp/127.0.0.1/$3) 2>/dev/null
+[ "$PWD" = /src/tree ]
+[ -f names ]
+[ "$HOME" = /build ]
+[ "$2" = "$1 x" ]
+[ ! -e /recipe ]
+[ ! -e /shared/other ]
+[ -z "${SECRET_TOKEN:-}${TOOL_PROXY:-}" ]
+! touch names 2>/dev/null || false
+! touch /shared/common/x 2>/dev/null || false
+touch /build/x
+! (exec 3<>/dev/tcp/127.0.0.1/$3) 2>/dev/null || false
 echo nothing
 X
   list_recipe one "arguments: [\"{arch}\", \"{arch} x\", \"$PORT\"]"

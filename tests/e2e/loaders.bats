@@ -53,7 +53,8 @@ stops_at() {
 
 # What a boot that must not happen has printed: the message and nothing else.
 is_refused() {
-  [ "$(cat console)" = "$1" ] && stops_at "$2"
+  [ "$(cat console)" = "$1" ]
+  stops_at "$2"
 }
 
 @test "the first stage says that the machine has no unpack facility" {
@@ -194,7 +195,8 @@ hypervised() {
 
 # The IPIB is page-aligned and has got address and size of the header, before anyone is asked.
 asked_for_setup() {
-  grep -qx "subcode 8 block 13000" asked && grep -qx "header 14000 size 280 magic 49424d5365634578" asked
+  grep -qx "subcode 8 block 13000" asked
+  grep -qx "header 14000 size 280 magic 49424d5365634578" asked
 }
 
 @test "a hypervisor that refuses the parameters is reported" {

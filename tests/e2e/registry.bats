@@ -114,9 +114,11 @@ digest_here() { # layout
 @test "a second push of what is there sends no blob" {
   head -c 100000 /dev/urandom >blob
   run "$CLIENT" push-blob "$R/ours/blob" blob
-  [ "$status" -eq 0 ] && [[ $output == *" sent" ]]
+  [ "$status" -eq 0 ]
+  [[ $output == *" sent" ]]
   run "$CLIENT" push-blob "$R/ours/blob" blob
-  [ "$status" -eq 0 ] && [[ $output == *" known" ]]
+  [ "$status" -eq 0 ]
+  [[ $output == *" known" ]]
 }
 
 # Two layers as Dockerfiles make them: a merged /usr below, and above it names that lead through its links.
