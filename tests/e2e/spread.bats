@@ -107,22 +107,21 @@ X
   step two 0 "needs: [one]"
   mkdir stuck
   # Slurm has the job, and its number reaches nobody.
-  printf '#!/bin/sh\n%s "$@" >/dev/null || exit\ntouch "%s"\nexec sleep 300\n' "$(command -v sbatch)" "$PROJECT/submitted" >stuck/sbatch
+  printf '#!/bin/sh\n%s "$@" >/dev/null || exit\ntouch "%s"\nexec sleep 100000\n' "$(command -v sbatch)" "$PROJECT/submitted" >stuck/sbatch
   chmod +x stuck/sbatch
   PATH=$PROJECT/stuck:$PATH kb_exec spread --with=slurm two >out 2>&1 3>&- &
   pid=$!
   while [ ! -e submitted ]; do sleep 0.05; done
   [ -n "$(squeue -h)" ]
   kill -HUP "$pid"
-  SECONDS=0 status=0
+  status=0
   wait "$pid" || status=$?
   cat out
   [ "$status" -eq 130 ]
-  [ "$SECONDS" -lt 30 ]
   [ -z "$(squeue -h)" ]
   # Who asked that it outlives the terminal has it so.
   rm -f submitted
-  sed -i 's/exec sleep 300/sleep 1/; s/ >.dev.null//' stuck/sbatch
+  sed -i 's/exec sleep 100000/sleep 1/; s/ >.dev.null//' stuck/sbatch
   PATH=$PROJECT/stuck:$PATH nohup "$KBUILD" --builder=host --cache "$PROJECT/cache" spread --with=slurm two >out 2>&1 3>&- &
   pid=$!
   while [ ! -e submitted ]; do sleep 0.05; done
