@@ -421,11 +421,6 @@ void folder_draft_abandon(struct folder_draft *d)
 
 // ---- one file twice ----
 
-bool same_inode(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
 bool fd_has_name(int fd, int folder, const char *name)
 {
     struct stat mine, named;

@@ -83,6 +83,11 @@ int file_read_at(int folder, const char *name, const char *shown, size_t limit, 
     return read_regular(fd, shown, limit, out, err);
 }
 
+bool same_inode(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 // Whether the open file is a nameless one in TMPDIR (nameless_file()).
 static bool is_temporary(int fd, const char *place)
 {
