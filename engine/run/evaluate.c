@@ -63,6 +63,35 @@ int evaluate_node(struct build *b, struct node *node, struct error **err)
     return 0;
 }
 
+// ---- the key in a plan ----
+
+static bool has_other_key(const struct node *node)
+{
+    const char *planned = job_of(node)->planned_key;
+    return planned && *node->key && strcmp(planned, node->key) != 0;
+}
+
+int check_planned_key(const struct node *node, struct error **err)
+{
+    if (!has_other_key(node))
+        return 0;
+    error_set(err, ERROR_USAGE,
+              "the plan does not match this machine: the key of %s is %s here, and %s in the plan",
+              node->id, node->key, job_of(node)->planned_key);
+    for (size_t i = 0; i < node->need_count; i++) {
+        const struct node *input = node->needs[i].node;
+        if (node->needs[i].input && has_other_key(input))
+            return error_hint(err, "its input %s has the key %s here, and %s in the plan",
+                              input->id, input->key, job_of(input)->planned_key);
+    }
+    return error_hint(err,
+                      "if nothing was changed, an input has other bytes here than where it was "
+                      "planned: it was made twice, and is not reproducible. Plan again, or "
+                      "let a machine make it whose cache has none of the inputs");
+}
+
+// ---- a registry that lost content ----
+
 int forget_lost_content(struct build *b, struct node *node, struct error **err)
 {
     int has = node->state == NODE_SHARED ? remote_has_content(b, node, err) : 1;

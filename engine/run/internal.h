@@ -59,7 +59,6 @@ char *builder_image_variable(const struct recipe_builder *builder);
 // What keys depend on that differs between machines and checkouts: name -> text.
 json_t *plan_depends(struct build *b, struct error **err);
 
-// ---- project.c ----
 // Copies the folders of the user into the store, as steps will see them, so that the keys of what
 // is made of them are known.
 int build_copy_folders(struct build *b, struct error **err);
@@ -109,6 +108,9 @@ int evaluate_node(struct build *b, struct node *node, struct error **err);
 // has the entry that was looked up, and not its content; the node is then evaluated without it.
 // Else 0; -1: error.
 int forget_lost_content(struct build *b, struct node *node, struct error **err);
+// Compares the key of a node from plan_add_node() with that of the plan, if both are known. An
+// error (ERROR_USAGE) names both, and an input whose keys differ: nobody would look for the result.
+int check_planned_key(const struct node *node, struct error **err);
 
 // ---- inputs.c ----
 struct source_options source_options(struct build *b);

@@ -120,8 +120,5 @@ struct node *plan_search(struct build *(*open)(void *context, struct error **err
                          const char *id, struct build **out, struct error **err);
 // Compares the header with this machine and project. An error (ERROR_USAGE) names what differs.
 int plan_check(struct build *b, const struct plan *p, struct error **err);
-// Compares the key of a node from plan_add_node() with that of the plan, if both are known. An
-// error (ERROR_USAGE) names both, and an input whose keys differ: nobody would look for the result.
-int plan_check_key(const struct node *node, struct error **err);
 
 #endif

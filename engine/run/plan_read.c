@@ -366,30 +366,6 @@ static void note_planned_key(const struct plan *p, const struct node *node)
     job_of(node)->planned_key = json_string_value(json_object_get(line, "key"));
 }
 
-static bool has_other_key(const struct node *node)
-{
-    const char *planned = job_of(node)->planned_key;
-    return planned && *node->key && strcmp(planned, node->key) != 0;
-}
-
-int plan_check_key(const struct node *node, struct error **err)
-{
-    if (!has_other_key(node))
-        return 0;
-    cleanup_free char *what = xasprintf("the key of %s", node->id);
-    mismatch(what, job_of(node)->planned_key, node->key, err);
-    for (size_t i = 0; i < node->need_count; i++) {
-        const struct node *input = node->needs[i].node;
-        if (node->needs[i].input && has_other_key(input))
-            return error_hint(err, "its input %s has the key %s here, and %s in the plan",
-                              input->id, input->key, job_of(input)->planned_key);
-    }
-    return error_hint(err,
-                      "if nothing was changed, an input has other bytes here than where it was "
-                      "planned: it was made twice, and is not reproducible. Plan again, or "
-                      "let a machine make it whose cache has none of the inputs");
-}
-
 static int compare_variables(const struct plan *p, const struct graph *g, struct error **err)
 {
     for (size_t i = 0; i < g->n; i++) {

@@ -52,30 +52,6 @@ static int check_links(const char *folder, struct error **err)
     return beneath_walk(root, folder, &walk, err);
 }
 
-// ---- folders of the user ----
-
-int build_copy_folders(struct build *b, struct error **err)
-{
-    const enum view_style view = b->options.view;
-    const bool shared_only = b->shared_only;
-    bool missing = false;
-    int result = 0;
-    b->shared_only = false;
-    for (size_t i = 0; i < b->graph.n && !result; i++) {
-        struct node *node = b->graph.nodes[i];
-        if (!node_is_folder(node) || node_is_stored(node))
-            continue;
-        result = evaluate_node(b, node, err);
-        missing |= !node_is_stored(node);
-    }
-    b->options.view = VIEW_PLAIN; // standard output is the plan's
-    if (!result && missing)
-        result = run_nodes(b, RUN_FOLDERS, err);
-    b->options.view = view;
-    b->shared_only = shared_only;
-    return result;
-}
-
 // ---- push ----
 
 static int copy_file(const char *from, const char *to, struct error **err)

@@ -146,7 +146,7 @@ static int look_up_node(void *context, struct node *node, struct error **err)
     struct run_context *r = context;
     if (evaluate_node(r->b, node, err) < 0)
         return -1;
-    return node == r->one ? plan_check_key(node, err) : 0;
+    return node == r->one ? check_planned_key(node, err) : 0;
 }
 
 static int save_lock(void *context, struct error **err)
@@ -449,6 +449,30 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
     return result;
 }
 
+// ---- folders of the user ----
+
+int build_copy_folders(struct build *b, struct error **err)
+{
+    const enum view_style view = b->options.view;
+    const bool shared_only = b->shared_only;
+    bool missing = false;
+    int result = 0;
+    b->shared_only = false;
+    for (size_t i = 0; i < b->graph.n && !result; i++) {
+        struct node *node = b->graph.nodes[i];
+        if (!node_is_folder(node) || node_is_stored(node))
+            continue;
+        result = evaluate_node(b, node, err);
+        missing |= !node_is_stored(node);
+    }
+    b->options.view = VIEW_PLAIN; // standard output is the plan's
+    if (!result && missing)
+        result = run_nodes(b, RUN_FOLDERS, err);
+    b->options.view = view;
+    b->shared_only = shared_only;
+    return result;
+}
+
 // ---- kbuild run: one node ----
 
 // With the grain of artifacts its inputs that are no artifacts are made along.
@@ -511,7 +535,7 @@ static int run_one(struct build *b, struct schedule *s, struct run_context *cont
     const struct schedule_actions doing = actions_of(context);
     const struct schedule_limits limits = {.jobs = b->options.jobs};
     if ((b->remote && ask_shared_cache(b, s, &doing, err) < 0) ||
-        plan_check_key(context->one, err) < 0)
+        check_planned_key(context->one, err) < 0)
         return -1;
     int found = find_one(b, s, context->one, err);
     if (found)
