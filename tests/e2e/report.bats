@@ -66,8 +66,12 @@ make_three() {
   wait "$pid" || status=$?
   [ "$status" -eq 130 ]
   jq -e '.outcome == "interrupted" and any(.nodes[]; .state == "interrupted")' build/run.json
+  jq -e 'all(.nodes[]; (.state == "interrupted") == (has("begin_ms") and (has("cpu_ms") | not)))' build/run.json
   kb report
   grep -q 'was interrupted' build/report.html
+  grep -q 'and what the interrupted ones used' build/report.html
+  grep -q 'processors not known, since it was interrupted' build/report.html
+  run ! grep -q 'takes no less than that' build/report.html
 }
 
 @test "the record is replaced in one step, never through a link, and holds no secret" {

@@ -88,6 +88,7 @@ static void read_process(const json_t *item, struct report_node *node)
     node->end_ms = time_field(item, "end_ms");
     if (node->end_ms < node->begin_ms)
         node->end_ms = node->begin_ms;
+    node->measured = json_is_integer(json_object_get(item, "cpu_ms"));
     node->cpu_ms = time_field(item, "cpu_ms");
     node->peak_kib = report_integer(item, "peak_kib");
     node->made_ms = time_field(json_object_get(item, "cost"), "ms");

@@ -27,18 +27,22 @@ static void add_counts(struct buf *out, const struct report_run *run)
 static void add_resources(struct buf *out, const struct report_run *run)
 {
     long long cpu_ms = 0, peak_kib = 0, saved_ms = 0;
+    bool all = true;
     cleanup_buf struct buf used = {0}, peak = {0}, saved = {0};
     for (size_t i = 0; i < run->n; i++) {
         const struct report_node *node = &run->nodes[i];
         if (!node->shown)
             continue;
         cpu_ms += node->cpu_ms;
+        all = all && (!node->ran || node->measured);
         peak_kib = node->peak_kib > peak_kib ? node->peak_kib : peak_kib;
         if (node->fate == FATE_CACHED || node->fate == FATE_PULLED || node->fate == FATE_FOUND)
             saved_ms += node->made_ms;
     }
     html_time(&used, cpu_ms);
-    if (run->all_ms)
+    if (!all)
+        buf_puts(&used, ", and what the interrupted ones used");
+    else if (run->all_ms)
         buf_printf(&used, " (%.1f on average)", (double)cpu_ms / (double)run->all_ms);
     add_fact(out, "Processor time", used.data);
     html_kib(&peak, peak_kib);
@@ -153,8 +157,9 @@ static void add_advice(struct buf *out, const struct report_run *run)
     html_time(out, busy);
     buf_puts(out, " of ");
     html_time(out, run->all_ms);
-    buf_puts(out, ": however many jobs there are at once, the run takes no less than that. The "
-                  "longest is ");
+    if (!strcmp(run->outcome, "done"))
+        buf_puts(out, ": however many jobs there are at once, the run takes no less than that");
+    buf_puts(out, ". The longest is ");
     html_node(out, run, slowest);
     buf_printf(out, ", %.0f %% of the run.", share_of(run, longest));
     if (share_of(run, waited) >= 10) {
@@ -393,7 +398,10 @@ static void add_process(struct buf *out, const struct report_node *node)
     buf_puts(out, ", from ");
     html_time(out, node->begin_ms);
     buf_puts(out, " on; processors ");
-    html_time(out, node->cpu_ms);
+    if (node->measured)
+        html_time(out, node->cpu_ms);
+    else
+        buf_puts(out, "not known, since it was interrupted");
     if (node->peak_kib) {
         buf_puts(out, "; largest process ");
         html_kib(out, node->peak_kib);

@@ -119,7 +119,10 @@ static void add_row(struct buf *out, const struct report_run *run, size_t place)
     add_number(out, "time");
     html_time(out, node->end_ms - node->begin_ms);
     add_number(out, "processor");
-    html_time(out, node->cpu_ms);
+    if (node->measured)
+        html_time(out, node->cpu_ms);
+    else
+        buf_puts(out, "not known");
     add_number(out, "memory");
     if (node->peak_kib)
         html_kib(out, node->peak_kib);
