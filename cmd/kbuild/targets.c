@@ -168,11 +168,11 @@ static char *missing_source(const struct recipes_view *v, const struct recipe *r
     return NULL;
 }
 
-// Where a recipe is from, for people, if there are several directories.
-static void print_recipe_origin(const struct recipe_set *set, const char *path,
+// Where a recipe is from, for people, if it is not of the first directory, which others add to.
+static void print_recipe_origin(const struct recipe_set *set, const char *name, const char *path,
                                 const char *replaces, struct buf *text)
 {
-    if (recipe_set_directories(set)->n > 1)
+    if (strcmp(recipe_set_origin(set, name), recipe_set_directories(set)->items[0]) != 0)
         buf_print(text, " [%s%s%s]", path, replaces ? " replaces " : "", replaces ? replaces : "");
 }
 
@@ -193,7 +193,7 @@ static json_t *list_recipe(const struct recipe_set *set, const struct recipe *r,
     buf_print(text, "%-30s %-32s %s%s%s%s%s", r->name, joined, r->description ? r->description : "",
               r->action == ACTION_GROUP ? " [group]" : "", lacks ? " [no source " : "",
               lacks ? lacks : "", lacks ? "]" : "");
-    print_recipe_origin(set, path, replaces, text);
+    print_recipe_origin(set, r->name, path, replaces, text);
     buf_print(text, "\n");
     json_t *item = json_pack("{s:s, s:o, s:s, s:s*, s:o, s:o*}", "target", r->name, "architectures",
                              architectures, "description", r->description ? r->description : "",
@@ -265,14 +265,16 @@ static void print_expected(const struct expected_time *e)
                  "kbuild: %zu to make; none of it was made here before, so that the time it takes "
                  "is not known\n",
                  e->to_make);
+    else if (e->unknown)
+        print_to(stderr,
+                 "kbuild: %zu to make; %zu of them %s not made here before, and how long is not "
+                 "known; the others take about %s\n",
+                 e->to_make, e->unknown, e->unknown > 1 ? "were" : "was", likely);
     else
         print_to(stderr,
                  "kbuild: %zu to make: about %s (the longest chain takes %s, all of it one after "
                  "the other %s)\n",
                  e->to_make, likely, chain, all);
-    if (e->unknown && e->unknown < e->to_make)
-        print_to(stderr, "kbuild: %zu of them %s not made here before, and not counted\n",
-                 e->unknown, e->unknown > 1 ? "were" : "was");
 }
 
 int verb_plan(struct global_options *g, struct strlist *words, struct error **err)

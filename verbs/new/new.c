@@ -28,6 +28,8 @@ static const char recipe_template[] =
     "\n"
     "# The root file system that the script runs in.\n"
     "builder:\n"
+    "  # Recipes with the same name and packages here share one.\n"
+    "  # name: {name}\n"
     "  # Packages of this machine's distribution.\n"
     "  packages: [bash, coreutils]\n"
     "  # Programs that --builder=host takes from this machine instead.\n"
