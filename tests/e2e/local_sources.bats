@@ -637,7 +637,8 @@ C
   rm mine/.git/HEAD
   refuse mine "$PROJECT/mine$no"
   refuse mine/src "$PROJECT/mine$no"
-  cp -r kept/.git/. mine/.git
+  rm -rf mine/.git # its objects may only be read: an ordinary user cannot copy over them
+  cp -r kept/.git mine/.git
   rm -rf mine/.git/refs mine/.git/packed-refs
   refuse mine "$PROJECT/mine$no"
   rm -rf mine/.git
