@@ -204,6 +204,32 @@ struct decoder *decoder_start(struct input *in, uint64_t limit, struct error **e
 int decoder_next(struct decoder *d, const void **bytes, size_t *length, const char **why);
 void decoder_stop(struct decoder *d); // at any time; NULL is allowed
 
+// ---- headers of a tar, read twice ----
+// libarchive finds the members; beside it this reads the headers of the same bytes, and refuses
+// what GNU tar, Python's tarfile and libarchive do not read alike: global headers other than a
+// comment, two extensions or two sizes of one member, keys that are there twice, sparse maps in
+// extended headers, numbers that are none, sizes of what has no content, types that not all know.
+
+struct tar_headers;
+struct tar_member {
+    char *path, *link; // as in the archive; link: NULL for what is no link
+    unsigned kind;     // S_IFREG...; a hard link is S_IFREG
+    bool hardlink;
+    uint64_t size; // of the content, with the holes of a sparse file
+};
+struct tar_headers *tar_headers_new(void);
+// The next bytes of the decompressed stream. False: refused, see tar_headers_problem(). After the
+// end of the archive, and in another format, nothing is looked at.
+bool tar_headers_take(struct tar_headers *t, const void *bytes, size_t length);
+// A sentence without subject, "the header at byte 512 is ..."; NULL if nothing was refused.
+const char *tar_headers_problem(const struct tar_headers *t);
+bool tar_headers_is_tar(const struct tar_headers *t); // after the first block
+// The next member, valid until the next call; NULL: none was found in what was taken so far.
+const struct tar_member *tar_headers_next(struct tar_headers *t);
+// False: there are members that were not asked for, or the stream ends within one.
+bool tar_headers_end(struct tar_headers *t);
+void tar_headers_free(struct tar_headers *t); // NULL is allowed
+
 // ---- the tree of layers ----
 // The merged tree of the layers of an initrd: names, links and the place of each content, but no
 // content. A later layer's entry replaces an earlier one; a name that leads through a link of the

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads archives member by member over libarchive, and checks each name before it is returned.
+// Reads archives member by member over libarchive, and checks each name before it is returned. The
+// headers of a tar are read a second time (tar_headers.c).
 #include "pack/internal.h"
 #include "pack/libarchive.h"
 
@@ -24,9 +25,11 @@ struct reader {
     struct archive *archive;
     struct input in;
     struct decoder *decoder; // or NULL: a zip, which is read by its directory
-    char *direct;            // the buffer for that
+    struct tar_headers *headers;
+    char *direct; // the buffer for that
     char *name;
     const char *problem; // of the decoder
+    const char *refused; // by tar_headers.c
     // The last piece given to libarchive, and the bytes given before it.
     const char *last;
     size_t last_length;
@@ -52,6 +55,11 @@ static la_ssize_t on_read(struct archive *a, void *context, const void **bytes)
     int n = decoder_next(r->decoder, &piece, &r->last_length, &r->problem);
     if (n < 0)
         archive_set_error(a, EIO, "%s", r->problem);
+    if (n > 0 && !tar_headers_take(r->headers, piece, r->last_length)) {
+        r->refused = tar_headers_problem(r->headers);
+        archive_set_error(a, EINVAL, "%s", r->refused);
+        return -1;
+    }
     *bytes = r->last = piece;
     return n <= 0 ? n : (la_ssize_t)r->last_length;
 }
@@ -80,11 +88,20 @@ static la_int64_t on_seek(struct archive *a, void *context, la_int64_t offset, i
     return offset;
 }
 
+static int refused(const struct reader *r, struct error **err)
+{
+    error_user(err, "%s", r->refused);
+    return error_hint(err, "programs that unpack tar archives would not all read it alike, so "
+                           "kbuild does not read it: pack it again, for example with GNU tar");
+}
+
 static int failed(const struct reader *r, struct error **err)
 {
     const char *why = archive_error_string(r->archive);
     if (r->problem)
         return error_user(err, "%s", r->problem);
+    if (r->refused)
+        return refused(r, err);
     if (!why || strstr(why, "Unrecognized archive format")) {
         error_user(err, "it is not an archive that kbuild reads");
         return error_hint(err,
@@ -113,6 +130,7 @@ static int start(struct reader *r, int fd, struct error **err)
         r->decoder = decoder_start(&r->in, stream_limit(r->max_bytes), err);
         if (!r->decoder)
             return -1;
+        r->headers = tar_headers_new();
         archive_read_support_format_tar(r->archive);
         archive_read_support_format_cpio(r->archive);
         archive_read_support_format_ar(r->archive);
@@ -146,6 +164,10 @@ static int drain(struct reader *r, struct error **err)
 {
     if (!r->decoder)
         return 0;
+    if (!tar_headers_end(r->headers)) {
+        r->refused = tar_headers_problem(r->headers);
+        return refused(r, err);
+    }
     bool zeros = true;
     uint64_t used = (uint64_t)archive_filter_bytes(r->archive, 0);
     if (used >= r->before_last && used - r->before_last < r->last_length) {
@@ -179,10 +201,32 @@ static const char *from_root(const struct reader *r, const char *name)
     return *name ? name : ".";
 }
 
-static int take_names(struct reader *r, struct archive_entry *entry, struct reader_member *m,
-                      struct error **err)
+// What the headers of a tar say of the member that libarchive found: *tar, NULL for other formats.
+static int take_header(struct reader *r, struct archive_entry *entry, const struct tar_member **tar,
+                       struct error **err)
 {
-    const char *name = archive_entry_pathname(entry);
+    bool is_tar = (archive_format(r->archive) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
+    *tar = NULL;
+    if (!is_tar && !(r->headers && tar_headers_is_tar(r->headers)))
+        return 0;
+    const struct tar_member *t = is_tar ? tar_headers_next(r->headers) : NULL;
+    const bool hard = archive_entry_hardlink(entry) != NULL;
+    if (t && hard == t->hardlink && (hard || (archive_entry_mode(entry) & S_IFMT) == t->kind) &&
+        (t->kind != S_IFREG || hard || archive_entry_size(entry) == (la_int64_t)t->size)) {
+        *tar = t;
+        return 0;
+    }
+    error_user(err,
+               "member %llu is read by libarchive as another kind or size than its header says",
+               (unsigned long long)r->members);
+    return error_hint(err, "pack the archive again, for example with GNU tar");
+}
+
+// The names in a tar are those of its headers, byte by byte: libarchive may change some.
+static int take_names(struct reader *r, struct archive_entry *entry, const struct tar_member *tar,
+                      struct reader_member *m, struct error **err)
+{
+    const char *name = tar ? tar->path : archive_entry_pathname(entry);
     if (!name)
         return error_user(err, "member %llu has no name", (unsigned long long)r->members);
     if (clean_name(from_root(r, name), &r->path, err) < 0) {
@@ -192,7 +236,10 @@ static int take_names(struct reader *r, struct archive_entry *entry, struct read
     }
     m->path = r->path.data;
     m->normal = !m->uid && !m->gid && name[0] == '.' && (name[1] == '/' || !name[1]);
-    const char *hard = archive_entry_hardlink(entry), *soft = archive_entry_symlink(entry);
+    const char *hard = tar ? NULL : archive_entry_hardlink(entry);
+    const char *soft = tar ? tar->link : archive_entry_symlink(entry);
+    if (tar && tar->hardlink)
+        hard = tar->link;
     if (hard) {
         m->hardlink = true;
         m->mode = S_IFREG | (m->mode & 07777);
@@ -215,8 +262,10 @@ int reader_next(struct reader *r, struct reader_member *m, struct error **err)
         r->path.len = 0;
         return drain(r, err) < 0 ? reader_wrap(r, err) : 0;
     }
-    // The message names the last member with a valid header: the fault is in it or after it.
+    // The message names the last member with a valid header: the fault is in it or after it. A
+    // header that was refused was read ahead.
     if (n != ARCHIVE_OK && n != ARCHIVE_WARN) {
+        r->path.len = r->refused ? 0 : r->path.len;
         failed(r, err);
         return reader_wrap(r, err);
     }
@@ -240,7 +289,8 @@ int reader_next(struct reader *r, struct reader_member *m, struct error **err)
     la_int64_t size = archive_entry_size(entry);
     m->size = size > 0 ? (uint64_t)size : 0;
     r->next_offset = 0;
-    if (take_names(r, entry, m, err) < 0)
+    const struct tar_member *tar;
+    if (take_header(r, entry, &tar, err) < 0 || take_names(r, entry, tar, m, err) < 0)
         return reader_wrap(r, err);
     if (m->size > r->max_bytes - r->bytes) {
         error_user(err, "the content is larger than the limit of %llu bytes",
@@ -325,6 +375,7 @@ void reader_close(struct reader *r)
         return;
     archive_read_free(r->archive);
     decoder_stop(r->decoder);
+    tar_headers_free(r->headers);
     buf_free(&r->path);
     buf_free(&r->link);
     free(r->attributes);
