@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/file.h>
 
 #define MAX_BYTES ((size_t)16 << 20)
 
@@ -367,21 +366,6 @@ void lock_print(const struct lock *l, struct buf *out)
     }
 }
 
-// Locks this file against other processes, by its directory: the file itself is replaced, and a
-// lock file beside it would be litter in the user's repository.
-static int lock_directory(const char *path, struct error **err)
-{
-    cleanup_free char *absolute = path_absolute(path);
-    absolute[path_base(absolute) - absolute] = '\0';
-    cleanup_close int fd = open(absolute, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(err, errno, "opening the directory %s", absolute);
-    while (flock(fd, LOCK_EX) < 0)
-        if (errno != EINTR)
-            return error_errno(err, errno, "locking the directory %s", absolute);
-    return steal_fd(&fd);
-}
-
 // Merges the entries of this run into the current file.
 static int merge_entries(struct lock *now, const struct lock *ours, struct error **err)
 {
@@ -415,7 +399,7 @@ static struct lock *begin_change(const struct lock *l, int *fd, struct error **e
         log_note("%s %s: new entries are written to %s", l->base,
                  can_write(l->base) ? "belongs to the installation" : "cannot be written", l->path);
     }
-    *fd = lock_directory(l->file, err);
+    *fd = file_lock_parent(l->file, err);
     struct lock *now = *fd < 0 ? NULL : load_lock(l->path, NULL, err);
     if (!now)
         error_wrap(err, "writing %s", l->path);

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <linux/fs.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -442,4 +443,19 @@ int copy_tree(const char *from, const char *to, struct error **err)
     close(c.target);
     free(c.above);
     return result;
+}
+
+// ---- locks ----
+
+int file_lock_parent(const char *path, struct error **err)
+{
+    cleanup_free char *absolute = path_absolute(path);
+    absolute[path_base(absolute) - absolute] = '\0';
+    cleanup_close int fd = open(absolute, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "opening the directory %s", absolute);
+    while (flock(fd, LOCK_EX) < 0)
+        if (errno != EINTR)
+            return error_errno(err, errno, "locking the directory %s", absolute);
+    return steal_fd(&fd);
 }

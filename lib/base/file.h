@@ -88,6 +88,10 @@ void folder_draft_abandon(struct folder_draft *d);
 int make_directories(const char *path, mode_t mode, struct error **err);
 // Makes the parent directory of `path`.
 int make_parent(const char *path, struct error **err);
+// Waits for a lock of the file against other processes, for reading it, changing it and replacing
+// it. It is one of its directory: the file itself is replaced, and a lock file beside it would be
+// litter. Closing the descriptor that it returns releases it; -1 on failure.
+int file_lock_parent(const char *path, struct error **err);
 // rm -rf, never following links, also through directories without write permission. A path that
 // does not exist is no error.
 int remove_tree(const char *path, struct error **err);
