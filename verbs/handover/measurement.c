@@ -135,13 +135,6 @@ static bool check_files(struct check_run *c, const json_t *all, struct launch_in
 
 // ---- comparing ----
 
-static bool has_hex(const json_t *one, const char *key, const unsigned char *value, size_t size)
-{
-    char hex[2 * LAUNCH_DIGEST_MAX + 1];
-    hex_encode(value, size, hex);
-    return !strcmp(provenance_at(one, key), hex);
-}
-
 static bool compare_file(struct check_run *c, const json_t *all, const char *what, const char *path,
                          const struct launch_file *f)
 {
@@ -154,67 +147,219 @@ static bool compare_file(struct check_run *c, const json_t *all, const char *wha
     return false;
 }
 
+// ---- every field ----
+// The file is written again from the given files, and compared field by field, so that it does not
+// choose what is checked: what it leaves out is missing, and what it adds is said.
+
+struct field_differences {
+    struct strlist wrong, missing, unknown; // "measurements[2].digest"
+};
+
+// Which the file alone knows: names of files, and what was signed with a key.
+static bool is_unknowable(const char *path)
+{
+    static const char *const all[] = {"kbuild",
+                                      "inputs.firmware.name",
+                                      "inputs.kernel.name",
+                                      "inputs.initrd.name",
+                                      "id_block.signed",
+                                      "id_block.id_key_digest",
+                                      "id_block.author_key_digest"};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (!strcmp(path, all[i]))
+            return true;
+    return starts_with(path, "measurements[") && ends_with(path, "].snp_id_auth");
+}
+
+static void compare_values(const json_t *file, const json_t *computed, const char *path,
+                           struct field_differences *out);
+
+static char *member_path(const char *path, const char *key)
+{
+    return *path ? xasprintf("%s.%s", path, key) : xstrdup(key);
+}
+
+static void compare_objects(const json_t *file, const json_t *computed, const char *path,
+                            struct field_differences *out)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)computed, key, value)
+    {
+        cleanup_free char *own = member_path(path, key);
+        const json_t *is = json_object_get(file, key);
+        if (is)
+            compare_values(is, value, own, out);
+        else if (!is_unknowable(own))
+            strlist_add(&out->missing, own);
+    }
+    json_object_foreach((json_t *)file, key, value)
+    {
+        cleanup_free char *own = member_path(path, key);
+        if (!json_object_get(computed, key) && !is_unknowable(own))
+            strlist_add(&out->unknown, own);
+    }
+}
+
+static void compare_values(const json_t *file, const json_t *computed, const char *path,
+                           struct field_differences *out)
+{
+    if (json_is_object(file) && json_is_object(computed)) {
+        compare_objects(file, computed, path, out);
+    } else if (json_is_array(file) && json_is_array(computed) &&
+               json_array_size(file) == json_array_size(computed)) {
+        for (size_t i = 0; i < json_array_size(file); i++) {
+            cleanup_free char *own = xasprintf("%s[%zu]", path, i);
+            compare_values(json_array_get(file, i), json_array_get(computed, i), own, out);
+        }
+    } else if (!json_equal(file, computed) && !is_unknowable(path)) {
+        strlist_add(&out->wrong, path);
+    }
+}
+
+static void differences_free(struct field_differences *d)
+{
+    strlist_free(&d->wrong);
+    strlist_free(&d->missing);
+    strlist_free(&d->unknown);
+}
+
 static bool read_id_values(const json_t *all, struct id_block_values *id)
 {
     const json_t *o = json_object_get(all, "id_block");
     json_int_t svn = json_integer_value(json_object_get(o, "guest_svn"));
     id->guest_svn = (uint32_t)svn;
-    return svn >= 0 && svn <= UINT32_MAX && read_number(o, "policy", &id->policy) &&
+    return json_is_integer(json_object_get(o, "guest_svn")) && svn >= 0 && svn <= UINT32_MAX &&
+           read_number(o, "policy", &id->policy) &&
            hex_decode(provenance_at(o, "family_id"), id->family_id, sizeof id->family_id) &&
            hex_decode(provenance_at(o, "image_id"), id->image_id, sizeof id->image_id);
 }
 
-// What the firmware of the processor compares at launch.
-static void compare_id_blocks(struct check_run *c, const json_t *all,
-                              const struct launch_measurement *m)
+static size_t count_with(const json_t *all, const char *key)
 {
-    struct id_block_values id = {0};
     const json_t *list = json_object_get(all, "measurements");
-    bool good = read_id_values(all, &id);
-    for (size_t i = 0; good && i < m->count; i++) {
-        unsigned char block[ID_BLOCK_SIZE];
-        char text[4 * ((ID_BLOCK_SIZE + 2) / 3) + 1];
-        id_block_make(m->digest[i], &id, block);
-        EVP_EncodeBlock((unsigned char *)text, block, sizeof block);
-        good = !strcmp(provenance_at(json_array_get(list, i), "snp_id_block"), text);
-    }
-    finding(c, good ? CHECK_GOOD : CHECK_BAD, "ID blocks",
-            good ? "each has its digest, and the policy and ids that the file states"
-                 : "one has another digest, policy or id than the file states");
-    if (json_is_true(json_object_get(json_object_get(all, "id_block"), "signed")))
-        finding(c, CHECK_SKIPPED, "ID blocks",
-                "their signatures: the attestation report of a guest names the key");
+    size_t n = 0;
+    for (size_t i = 0; i < json_array_size(list); i++)
+        n += json_object_get(json_array_get(list, i), key) != NULL;
+    return n;
 }
 
-static void compare_digests(struct check_run *c, const json_t *all, const struct launch_inputs *in,
-                            const struct launch_measurement *m)
+static bool has_id_blocks(const json_t *all)
 {
-    const json_t *list = json_object_get(all, "measurements");
-    size_t wrong = 0, first = 0;
-    for (size_t i = 0; i < m->count; i++) {
-        const json_t *one = json_array_get(list, i);
-        bool same = has_hex(one, "digest", m->digest[i], m->digest_size) &&
-                    m->has_rtmr1 == (json_object_get(one, "rtmr1") != NULL) &&
-                    m->has_rtmr2 == (json_object_get(one, "rtmr2") != NULL) &&
-                    (!m->has_rtmr1 || has_hex(one, "rtmr1", m->rtmr1, sizeof m->rtmr1)) &&
-                    (!m->has_rtmr2 || has_hex(one, "rtmr2", m->rtmr2, sizeof m->rtmr2));
-        if (!same && !wrong++)
-            first = i;
-    }
-    if (wrong)
-        finding(c, CHECK_BAD, "measurement",
-                "%zu of %u digests are not those of these files; the first is measurement %zu: "
-                "`kbuild measure %s` prints the right one",
-                wrong, m->count, first + 1, launch_kind_names[in->kind]);
+    return json_object_get(all, "id_block") || count_with(all, "snp_id_block") ||
+           count_with(all, "snp_id_auth");
+}
+
+// Whether the file says of all that they are signed, or of none.
+static void check_signed(struct check_run *c, const json_t *all)
+{
+    const json_t *o = json_object_get(all, "id_block");
+    const size_t n = count_with(all, "snp_id_auth");
+    const bool is_signed = json_is_true(json_object_get(o, "signed"));
+    const bool keys =
+        json_object_get(o, "id_key_digest") || json_object_get(o, "author_key_digest");
+    if (!json_is_boolean(json_object_get(o, "signed")) || (is_signed ? !n : n || keys) ||
+        (n && n != json_array_size(json_object_get(all, "measurements"))))
+        finding(c, CHECK_BAD, "ID blocks",
+                "\"signed\" says something else than the blocks: %zu of them have a signature", n);
+    if (n || is_signed || keys)
+        finding(c, CHECK_SKIPPED, "ID blocks",
+                "their signatures (snp_id_auth), and the digests of the keys: the attestation "
+                "report of a guest names the key");
+}
+
+// What the firmware of the processor compares at launch. Their bytes are among the fields.
+static void check_id_blocks(struct check_run *c, const json_t *all, bool stated, bool good)
+{
+    if (!stated)
+        finding(c, CHECK_BAD, "ID blocks",
+                "the file has some, but does not state their policy and ids (id_block) as kbuild "
+                "writes them: what they should be is not known");
+    else if (good)
+        finding(c, CHECK_GOOD, "ID blocks",
+                "each has its digest, and the policy and ids that the file states");
     else
+        finding(c, CHECK_BAD, "ID blocks",
+                "one has another digest, policy or id than the file states");
+    check_signed(c, all);
+}
+
+// Takes the fields of ID blocks out: they have findings of their own.
+static bool take_id_fields(struct strlist *fields)
+{
+    size_t kept = 0, n = fields->n;
+    for (size_t i = 0; i < n; i++) {
+        char *path = fields->items[i];
+        if (starts_with(path, "id_block") || ends_with(path, "].snp_id_block"))
+            free(path);
+        else
+            fields->items[kept++] = path;
+    }
+    fields->n = kept;
+    return kept != n;
+}
+
+static bool is_digest(const char *path)
+{
+    return ends_with(path, "].digest") || ends_with(path, "].rtmr1") || ends_with(path, "].rtmr2");
+}
+
+static size_t count_digests(const struct strlist *fields)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < fields->n; i++)
+        n += is_digest(fields->items[i]);
+    return n;
+}
+
+static void report_fields(struct check_run *c, const struct launch_inputs *in,
+                          const struct launch_measurement *m, struct field_differences *d)
+{
+    const size_t digests = count_digests(&d->wrong) + count_digests(&d->missing);
+    cleanup_free char *wrong = strlist_join(&d->wrong, ", ");
+    cleanup_free char *missing = strlist_join(&d->missing, ", ");
+    cleanup_free char *unknown = strlist_join(&d->unknown, ", ");
+    if (digests)
+        finding(c, CHECK_BAD, "measurement",
+                "%zu of %u digests are not those of these files: `kbuild measure %s` prints the "
+                "right ones",
+                digests, m->count, launch_kind_names[in->kind]);
+    if (d->wrong.n)
+        finding(c, CHECK_BAD, "measurement", "not what these files give: %s", wrong);
+    if (d->missing.n)
+        finding(c, CHECK_BAD, "measurement", "missing in the file: %s", missing);
+    if (!d->wrong.n && !d->missing.n)
         finding(c, CHECK_GOOD, "measurement",
                 "%s: all %u digests were computed again from the files and are equal",
                 launch_kind_names[in->kind], m->count);
-    if (!wrong && in->append)
+    if (d->unknown.n)
+        finding(c, CHECK_SKIPPED, "measurement",
+                "what kbuild does not write there, and nothing is known of: %s", unknown);
+}
+
+static int compare_all(struct check_run *c, const json_t *all, const struct launch_inputs *in,
+                       const struct launch_measurement *m, struct error **err)
+{
+    struct id_block_values id = {0};
+    struct field_differences d = {0};
+    cleanup_buf struct buf text = {0};
+    const bool blocks = has_id_blocks(all);
+    const bool stated = in->kind == LAUNCH_SNP && read_id_values(all, &id);
+    if (launch_reference(in, m, blocks && stated ? &id : NULL, NULL, &text, err) < 0)
+        return -1;
+    json_auto_t *computed = json_loadb(text.data, text.len, 0, NULL);
+    compare_objects(all, computed, "", &d);
+    bool bad_ids = take_id_fields(&d.wrong);
+    bad_ids |= take_id_fields(&d.missing);
+    const bool unknown_ids = take_id_fields(&d.unknown);
+    report_fields(c, in, m, &d);
+    if (!d.wrong.n && !d.missing.n && in->append)
         finding(c, CHECK_STATED, "measurement", "the command line that was measured: %s",
                 in->append);
-    if (json_object_get(all, "id_block"))
-        compare_id_blocks(c, all, m);
+    if (blocks)
+        check_id_blocks(c, all, stated, !bad_ids && !unknown_ids);
+    differences_free(&d);
+    return 0;
 }
 
 int check_launch_reference(struct check_run *c, const json_t *reference, struct error **err)
@@ -224,14 +369,18 @@ int check_launch_reference(struct check_run *c, const json_t *reference, struct 
     struct error *why = NULL;
     if (read_inputs(reference, &in, &why) < 0)
         return finding_of_error(c, "measurement", why, err);
-    if (!check_files(c, reference, &in))
+    if (!check_files(c, reference, &in)) {
+        if (has_id_blocks(reference))
+            finding(c, CHECK_SKIPPED, "ID blocks",
+                    "they are of digests that were not computed again");
         return 0;
+    }
     if (launch_measure(&in, &m, &why) < 0)
         return finding_of_error(c, "measurement", why, err);
     bool same = compare_file(c, reference, "firmware", in.firmware, &m.firmware);
     same &= compare_file(c, reference, "kernel", in.kernel, &m.kernel);
     same &= compare_file(c, reference, "initrd", in.initrd, &m.initrd);
-    if (same)
-        compare_digests(c, reference, &in, &m);
+    if (same && compare_all(c, reference, &in, &m, &why) < 0)
+        return finding_of_error(c, "measurement", why, err);
     return 0;
 }
