@@ -16,19 +16,24 @@
 struct measured {
     struct digest_stream *digest;
     uint64_t size;
+    const struct listing_watch *watch; // or NULL
+    size_t entry;
 };
 
 static int measure(void *context, const void *bytes, size_t length, struct error **err)
 {
     struct measured *m = context;
+    if (m->watch)
+        m->watch->bytes(m->watch->context, m->entry, m->size, bytes, length);
     m->size += length;
     digest_add(m->digest, bytes, length);
     return 0;
 }
 
-static int take_content(struct reader *r, struct listing_entry *e, struct error **err)
+static int take_content(struct reader *r, const struct listing_watch *watch, size_t entry,
+                        struct listing_entry *e, struct error **err)
 {
-    struct measured m = {.digest = digest_begin()};
+    struct measured m = {.digest = digest_begin(), .watch = watch, .entry = entry};
     int result = reader_content(r, measure, &m, err);
     digest_end(m.digest, e->digest);
     e->size = m.size;
@@ -36,6 +41,12 @@ static int take_content(struct reader *r, struct listing_entry *e, struct error 
 }
 
 int list_archive(int fd, const char *name, struct listing *out, struct error **err)
+{
+    return list_archive_watched(fd, name, NULL, out, err);
+}
+
+int list_archive_watched(int fd, const char *name, const struct listing_watch *watch,
+                         struct listing *out, struct error **err)
 {
     WITH_UTF8_NAMES;
     cleanup_reader struct reader *reader = reader_open(fd, name, 0, err);
@@ -56,7 +67,7 @@ int list_archive(int fd, const char *name, struct listing *out, struct error **e
         out->normal = out->normal && m.normal && normal_mode(m.mode) == m.mode;
         // A hard link of tar has no content of its own; its digest is that of its target.
         bool content = S_ISREG(m.mode) && (!m.hardlink || m.size);
-        if (content && take_content(reader, e, err) < 0)
+        if (content && take_content(reader, watch, out->n - 1, e, err) < 0)
             return reader_wrap(reader, err);
         reader_progress(reader, "reading");
     }

@@ -109,6 +109,9 @@ int unpack_new(const char *file, const char *folder, struct error **err);
 // to out_fd. `resolved` (may be NULL) gets the final member name, to be freed.
 int unpack_member(int fd, const char *name, const char *member, int out_fd, char **resolved,
                   struct error **err);
+// The same: 1; 0 if the archive has no such member, or a link leads to none; -1.
+int unpack_member_if(int fd, const char *name, const char *member, int out_fd, char **resolved,
+                     struct error **err);
 
 struct listing_entry {
     char *path;    // without "./", no trailing slash; "" is the root
@@ -128,6 +131,14 @@ struct listing {
 };
 // All members in the archive's order. The listing is to be freed also after an error.
 int list_archive(int fd, const char *name, struct listing *out, struct error **err);
+// The same, and shows the content of each file: `bytes` is called for its pieces in order, with the
+// number of the entry. A hard link of a tar has no content of its own.
+struct listing_watch {
+    void (*bytes)(void *context, size_t entry, uint64_t offset, const void *bytes, size_t length);
+    void *context;
+};
+int list_archive_watched(int fd, const char *name, const struct listing_watch *watch,
+                         struct listing *out, struct error **err);
 void listing_free(struct listing *l);
 // Writes a listing as bytes, and reads it back. Bytes that listing_write() cannot have written are
 // an error.

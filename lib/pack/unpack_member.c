@@ -64,14 +64,8 @@ static int read_index(int fd, const char *name, struct index *x, struct error **
     return n;
 }
 
-static int not_found(const struct index *x, const char *path, struct error **err)
-{
-    error_user(err, "there is no \"%s\" in it", path);
-    return error_hint(err, "it has %zu members: tar -tf lists them", x->n);
-}
-
 // The number of the member that `path` is, with links followed in every component; links are seen
-// from the archive's root. `place` gets the member's name.
+// from the archive's root. `place` gets the member's name. 1, 0 if there is none, -1.
 static int find_member(const struct index *x, const char *path, struct buf *place, size_t *found,
                        struct error **err)
 {
@@ -95,7 +89,7 @@ static int find_member(const struct index *x, const char *path, struct buf *plac
         free(rest);
         rest = steal(after);
         if (!k && last)
-            return not_found(x, path, err);
+            return 0;
         if (!k || !k->link) {
             *found = number ? *number : 0;
             continue;
@@ -109,7 +103,7 @@ static int find_member(const struct index *x, const char *path, struct buf *plac
         free(rest);
         rest = joined;
     }
-    return 0;
+    return 1;
 }
 
 static int write_member(int fd, const char *name, size_t number, int out_fd, struct error **err)
@@ -132,9 +126,11 @@ static int unpack_found(int fd, const char *name, const struct index *x, const c
     cleanup_buf struct buf wanted = {0}, place = {0};
     size_t number = 0;
     buf_puts(&place, "");
-    if (clean_name(member + strspn(member, "/"), &wanted, err) < 0 ||
-        find_member(x, wanted.data, &place, &number, err) < 0)
-        return error_wrap(err, "reading %s", name);
+    int found = clean_name(member + strspn(member, "/"), &wanted, err);
+    if (!found)
+        found = find_member(x, wanted.data, &place, &number, err);
+    if (found <= 0)
+        return found < 0 ? error_wrap(err, "reading %s", name) : 0;
     if (!place.len || number >= x->n || !S_ISREG(x->members[number].mode))
         return error_user(err, "reading %s: \"%s\" is not a file", name, place.data);
     while (x->members[number].content != number)
@@ -143,17 +139,36 @@ static int unpack_found(int fd, const char *name, const struct index *x, const c
         return -1;
     if (resolved)
         *resolved = buf_take(&place);
-    return 0;
+    return 1;
 }
 
-int unpack_member(int fd, const char *name, const char *member, int out_fd, char **resolved,
-                  struct error **err)
+static int unpack_counted(int fd, const char *name, const char *member, int out_fd, char **resolved,
+                          size_t *members, struct error **err)
 {
     WITH_UTF8_NAMES;
     struct index x = {0};
     int result = read_index(fd, name, &x, err);
     if (result == 0)
         result = unpack_found(fd, name, &x, member, out_fd, resolved, err);
+    *members = x.n;
     index_free(&x);
     return result;
+}
+
+int unpack_member_if(int fd, const char *name, const char *member, int out_fd, char **resolved,
+                     struct error **err)
+{
+    size_t members;
+    return unpack_counted(fd, name, member, out_fd, resolved, &members, err);
+}
+
+int unpack_member(int fd, const char *name, const char *member, int out_fd, char **resolved,
+                  struct error **err)
+{
+    size_t members;
+    int found = unpack_counted(fd, name, member, out_fd, resolved, &members, err);
+    if (found)
+        return found < 0 ? -1 : 0;
+    error_user(err, "reading %s: there is no \"%s\" in it", name, member + strspn(member, "/"));
+    return error_hint(err, "it has %zu members: tar -tf lists them", members);
 }
