@@ -129,7 +129,7 @@ void loaded_proof_free(struct loaded_proof *p)
 }
 
 static int verify_with_proof(int fd, const char *name, const struct proof_options *w,
-                             const struct se_originals *originals, struct strlist *done,
+                             const struct se_originals *originals, struct se_findings *done,
                              struct error **err)
 {
     struct loaded_proof p = {0};
@@ -146,16 +146,20 @@ static int verify_image(const char *path, const struct proof_options *proof,
                         const struct global_options *g, struct error **err)
 {
     cleanup_originals struct se_originals originals = SE_ORIGINALS_NONE;
-    cleanup_strlist struct strlist done = {0};
+    cleanup_findings struct se_findings done = {0};
     cleanup_free char *name = NULL;
     cleanup_close int fd = se_image_open(path, SE_IMAGE_MEMBER, &name, err);
     if (fd < 0 || open_originals(g, "--image", "--ramdisk", &originals, err) < 0)
         return -1;
     int result = verify_with_proof(fd, name, proof, &originals, &done, err);
-    for (size_t i = 0; i < done.n; i++)
-        print("%s\n", done.items[i]);
+    bool stated = false;
+    for (size_t i = 0; i < done.text.n; i++) {
+        print("%s\n", done.text.items[i]);
+        stated |= done.basis[i] == SE_STATED;
+    }
     if (!result)
-        print("%s: good\n", name);
+        print("%s: good%s\n", name,
+              stated ? ", if the seal record is genuine: no key or secret shows that" : "");
     return result;
 }
 
@@ -277,7 +281,7 @@ static bool has_original(const struct se_originals *o)
 static int check_reference_originals(int fd, const char *name, const struct reference_options *w,
                                      const struct se_originals *originals, struct error **err)
 {
-    cleanup_strlist struct strlist done = {0};
+    cleanup_findings struct se_findings done = {0};
     if (w->proof.secret && !w->proof.record)
         return usage_error(err, "se reference", "--seal-secret needs --seal-record");
     if (has_original(originals) && !proof_options_given(&w->proof))

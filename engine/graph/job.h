@@ -188,6 +188,8 @@ bool release_version_reads(struct recipe_set *set, const char *source);
 // that it is in.
 void release_version_others(const struct versions *v, struct recipe_set *set, const char *version,
                             struct strlist *out);
+// "v3.20.0" is 3.20.0, and "3.20.0-45-gc0ffee" is one that follows it.
+bool release_version_same(const char *a, const char *b);
 // Whether a version ("3.12.0", "3.12.0-45-gc0ffee") is of an earlier release; false for text that
 // is no version.
 bool version_before(const char *version, unsigned major, unsigned minor);

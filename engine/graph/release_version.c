@@ -158,8 +158,7 @@ char *release_version_chosen(struct recipe_set *set, const struct source_choices
     return version;
 }
 
-// "v3.20.0" is 3.20.0, and "3.20.0-45-gc0ffee" is one that follows it.
-static bool same_release(const char *a, const char *b)
+bool release_version_same(const char *a, const char *b)
 {
     a += *a == 'v';
     b += *b == 'v';
@@ -176,8 +175,9 @@ static bool same_release(const char *a, const char *b)
 static void add_other(const char *version, const char *other, const char *origin,
                       struct strlist *out)
 {
-    if (other && !same_release(version, other))
-        strlist_addf(out, "%s is %s", origin, other);
+    cleanup_free char *text = other ? xasprintf("%s is %s", origin, other) : NULL;
+    if (other && !release_version_same(version, other))
+        strlist_add_once(out, text);
 }
 
 void release_version_others(const struct versions *v, struct recipe_set *set, const char *version,

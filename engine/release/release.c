@@ -14,6 +14,8 @@
 
 #include <fnmatch.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 // ---- components for guests ----
 
@@ -365,18 +367,43 @@ int merge_collect(const struct merge_request *r, struct strlist *paths, struct e
 // ---- merge ----
 
 // Others may be right: whoever reads the warning knows.
-static void warn_others(const struct versions *v, struct recipe_set *set, const char *version,
-                        const char *origin)
+static void warn_others(const struct strlist *others, const char *version, const char *origin)
 {
-    cleanup_strlist struct strlist others = {0};
-    release_version_others(v, set, version, &others);
-    cleanup_free char *text = strlist_join(&others, ", and ");
-    if (others.n)
+    cleanup_free char *text = strlist_join(others, ", and ");
+    if (others->n)
         log_warning("VERSION will be %s (%s), but %s", version, origin, text);
 }
 
-char *merge_version(const char *versions_yaml, struct recipe_set *set,
-                    const struct source_choices *choices, struct error **err)
+// What a merge of the same sources would write.
+static char *source_version(const struct versions *v, struct recipe_set *set,
+                            const struct source_choices *choices, char **origin)
+{
+    char *version = release_version_chosen(set, choices, origin);
+    return version ? version : release_version(v, set, origin);
+}
+
+static char *find_version(const struct versions *v, struct recipe_set *set,
+                          const struct source_choices *choices, const char *in_file,
+                          const char *file)
+{
+    cleanup_strlist struct strlist others = {0};
+    cleanup_free char *from = NULL, *own = source_version(v, set, choices, &from);
+    cleanup_free char *origin = in_file ? xasprintf(RELEASE_VERSION_FILE " in %s", file) : NULL;
+    char *version = in_file ? xstrdup(in_file) : steal(own);
+    const char *shown = in_file ? origin : from;
+    if (!version)
+        return NULL;
+    log_note("VERSION is %s: %s", version, shown);
+    if (own && !release_version_same(own, version))
+        strlist_addf(&others, "%s is %s", from, own);
+    release_version_others(v, set, version, &others);
+    warn_others(&others, version, shown);
+    return version;
+}
+
+char *merged_version(const char *versions_yaml, struct recipe_set *set,
+                     const struct source_choices *choices, const char *in_file, const char *file,
+                     struct error **err)
 {
     bool release; // release_version() uses it; other words than yes or no are rejected
     if (environment_yes_no("RELEASE", false, &release, err) < 0)
@@ -384,21 +411,85 @@ char *merge_version(const char *versions_yaml, struct recipe_set *set,
     struct versions *v = versions_load(versions_yaml, err);
     if (!v)
         return NULL;
-    cleanup_free char *origin = NULL;
-    char *version = release_version_chosen(set, choices, &origin);
-    version = version ? version : release_version(v, set, &origin);
-    if (version) {
-        log_note("VERSION is %s: %s", version, origin);
-        warn_others(v, set, version, origin);
-    } else {
+    char *version = find_version(v, set, choices, in_file, file);
+    if (!version) {
         log_warning("the version of Kata Containers is not known, and VERSION says so: %s has no "
                     "externals.kata.version, and is in no checkout of Kata",
                     versions_yaml);
-        version = xstrdup("unknown");
+        version = xstrdup(RELEASE_UNKNOWN);
     }
     versions_free(v);
     return version;
 }
+
+char *merge_version(const char *versions_yaml, struct recipe_set *set,
+                    const struct source_choices *choices, struct error **err)
+{
+    return merged_version(versions_yaml, set, choices, NULL, NULL, err);
+}
+
+// ---- VERSION in a tarball ----
+
+enum { VERSION_MAX = 256 };
+
+// Whether something of that name can be there: the file, or a link in the place of it or of a
+// directory above. Else the tarball need not be read again.
+static bool may_have_version(const struct listing *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        const struct listing_entry *e = &l->entries[i];
+        size_t n = strlen(e->path);
+        bool above = n && !strncmp(RELEASE_VERSION_FILE, e->path, n) &&
+                     RELEASE_VERSION_FILE[n] == '/' && S_ISLNK(e->mode);
+        if (above || !strcmp(e->path, RELEASE_VERSION_FILE))
+            return true;
+    }
+    return false;
+}
+
+static int refuse_version(const char *name, const char *why, struct error **err)
+{
+    return error_user(err, "%s: " RELEASE_VERSION_FILE " in it is no version: %s", name, why);
+}
+
+static int check_version_text(const char *name, struct buf *text, struct error **err)
+{
+    while (text->len && strchr(" \r\n", text->data[text->len - 1]))
+        text->data[--text->len] = '\0';
+    if (!text->len)
+        return refuse_version(name, "it is empty", err);
+    for (size_t i = 0; i < text->len; i++)
+        if ((unsigned char)text->data[i] < ' ' || text->data[i] == 0x7f)
+            return refuse_version(name, "it is no text of one line", err);
+    return 1;
+}
+
+int tarball_version(int fd, const char *name, const struct listing *l, char **out,
+                    struct error **err)
+{
+    cleanup_buf struct buf text = {0};
+    if (!may_have_version(l))
+        return 0;
+    cleanup_close int member = nameless_file(NULL, err);
+    if (member < 0)
+        return -1;
+    int found = unpack_member_if(fd, name, RELEASE_VERSION_FILE, member, NULL, err);
+    off_t size = found > 0 ? lseek(member, 0, SEEK_END) : 0;
+    if (found < 0)
+        return -1;
+    if (!found)
+        return refuse_version(name, "it is a link to what is not in it", err);
+    if (size > VERSION_MAX)
+        return refuse_version(name, "it has more than 256 bytes", err);
+    if (lseek(member, 0, SEEK_SET) < 0 ||
+        fd_read_all(member, RELEASE_VERSION_FILE, VERSION_MAX, &text, err) < 0 ||
+        check_version_text(name, &text, err) < 0)
+        return -1;
+    *out = buf_take(&text);
+    return 1;
+}
+
+// ---- merging a directory ----
 
 static int merge_paths(const struct merge_request *r, const struct strlist *paths,
                        const char *version, int fd, struct error **err)

@@ -62,5 +62,18 @@ int merge_collect(const struct merge_request *r, struct strlist *paths, struct e
 // read. `set` and `choices` may be NULL.
 char *merge_version(const char *versions_yaml, struct recipe_set *set,
                     const struct source_choices *choices, struct error **err);
+// The same of a tarball that has been merged: what VERSION in it says, to which `in_file` and
+// `file` (for messages) lead; what contradicts it is a warning. in_file NULL: merge_version().
+char *merged_version(const char *versions_yaml, struct recipe_set *set,
+                     const struct source_choices *choices, const char *in_file, const char *file,
+                     struct error **err);
+
+#define RELEASE_VERSION_FILE "opt/kata/VERSION"
+// The text of that file in a tarball, to be freed, with links in the tarball followed: 1; 0 if
+// there is none; -1. An error, too: a link to nothing, more than one line, no text, more than 256
+// bytes.
+int tarball_version(int fd, const char *name, const struct listing *l, char **out,
+                    struct error **err);
+#define RELEASE_UNKNOWN "unknown" // what a merge writes if it does not know the version
 
 #endif

@@ -265,7 +265,7 @@ struct image_verification {
     const char *name; // of the image
     const struct se_proof *proof;
     const struct se_originals *originals;
-    struct strlist *done;
+    struct se_findings *done;
     struct unlocked u; // .fd is the caller's
     unsigned char *header;
     bool has_record, derived, unlocked;
@@ -274,6 +274,11 @@ struct image_verification {
     struct secrets secrets;  // if derived
     EVP_CIPHER_CTX *encrypt; // NULL: components are in clear
 };
+
+// Adds a line to v->done.
+__attribute__((format(printf, 3, 4))) void
+verification_note(const struct image_verification *v, enum se_basis basis, const char *format, ...);
+enum se_basis verification_basis(const struct image_verification *v); // of what was compared in it
 
 // The part that component number `i` is, by its tweak; -1 for a tweak that no tool makes.
 int component_part(const struct se_image *image, size_t i);

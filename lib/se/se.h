@@ -200,10 +200,29 @@ void se_originals_free(struct se_originals *o);
 // for messages (to be freed).
 int se_image_open(const char *path, const char *member, char **name, struct error **err);
 
+// What a line of se_verify() rests on.
+enum se_basis {
+    SE_PROVEN,   // a key that opened the header, or bytes that were compared with known ones
+    SE_STATED,   // the seal record and the header say so; no key opened the header
+    SE_UNCHECKED // it was not possible: "not checked: ...", "not compared: ..."
+};
+// Zero-initialise; se_findings_free() also after an error.
+struct se_findings {
+    struct strlist text;
+    enum se_basis *basis; // of each text
+    size_t cap;
+};
+void se_findings_free(struct se_findings *f);
+#define cleanup_findings __attribute__((cleanup(se_findings_free)))
+
 // 0 if all possible checks passed; `done` gets a line for each check, and for each that was not
-// possible ("not checked: ..."). -1 otherwise; the message says what is wrong and where.
+// possible. -1 otherwise; the message says what is wrong and where.
 int se_verify(int fd, const char *name, const struct se_proof *proof,
-              const struct se_originals *originals, struct strlist *done, struct error **err);
+              const struct se_originals *originals, struct se_findings *done, struct error **err);
+
+// Of an image that se_read() accepts: 1 if the loader that runs first, in clear and below no digest
+// of the image, is this program's own; 0 if it is another; -1 if it is this one, damaged.
+int se_loader_is_own(int fd, const char *name, struct error **err);
 
 // ---- reference values (section 16) ----
 // For the verifier of a Secure Execution attestation, as JSON:

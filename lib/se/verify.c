@@ -222,8 +222,9 @@ static int record_check_header(struct image_verification *v, const struct opened
         return record_differs(v, "the secret flags (scf) are", err);
     if (check_slots(v, err) < 0 || check_area(v, opened->area, err) < 0 || check_tweaks(v, err) < 0)
         return -1;
-    strlist_add(v->done, "seal record: every key, IV, tweak and key slot is the one derived from "
-                         "the secret");
+    verification_note(v, verification_basis(v),
+                      "seal record: every key, IV, tweak and key slot is the one derived from "
+                      "the secret");
     return 0;
 }
 
@@ -248,7 +249,8 @@ static int record_check_image(struct image_verification *v, struct error **err)
             return record_differs(v, what, err);
         }
     }
-    strlist_add(v->done, "seal record: flags and host keys are those it names");
+    verification_note(v, verification_basis(v),
+                      "seal record: flags and host keys are those it names");
     return 0;
 }
 
@@ -268,8 +270,8 @@ static int check_original(struct image_verification *v, const struct se_original
         return -1;
     bool same_size = given.size == recorded->size;
     if (same_size && memcmp(given.sha512, recorded->sha512, sizeof given.sha512) == 0) {
-        strlist_addf(v->done, "%s: %s, by its digest in the seal record", seal_part_names[name],
-                     o->name);
+        verification_note(v, verification_basis(v), "%s: %s, by its digest in the seal record",
+                          seal_part_names[name], o->name);
         return 0;
     }
     if (same_size)
@@ -295,7 +297,7 @@ static int record_check_originals(struct image_verification *v, struct error **e
         if (o->fd >= 0 && check_original(v, o, names[i], err) < 0)
             return -1;
         if (o->fd < 0)
-            strlist_addf(v->done, "not compared: the %s", seal_part_names[names[i]]);
+            verification_note(v, SE_UNCHECKED, "not compared: the %s", seal_part_names[names[i]]);
     }
     return 0;
 }
@@ -314,7 +316,8 @@ static int record_check_whole(struct image_verification *v, struct error **err)
         return record_differs(v, "its size is", err);
     if (strcmp(hex, v->record.image_sha256) != 0)
         return record_differs(v, "its SHA-256 is", err);
-    strlist_add(v->done, "seal record: size and SHA-256 of the image are those it names");
+    verification_note(v, verification_basis(v),
+                      "seal record: size and SHA-256 of the image are those it names");
     return 0;
 }
 
@@ -369,7 +372,7 @@ static int open_with_other_keys(struct image_verification *v, const struct named
         cleanup_opened struct opened_header opened = {.slot = 0};
         if (header_open(&v->u.image, v->header, v->name, &others[i].key, &opened, err) < 0)
             return -1;
-        strlist_addf(v->done, "header: opens with %s, too", others[i].what);
+        verification_note(v, verification_basis(v), "header: opens with %s, too", others[i].what);
     }
     return 0;
 }
@@ -380,8 +383,9 @@ static int open_header(struct image_verification *v, struct error **err)
     size_t n = list_keys(v, keys);
     cleanup_opened struct opened_header opened = {.slot = 0};
     if (!n) {
-        strlist_add(v->done,
-                    "not checked: that the header is genuine, and what is encrypted (no key)");
+        verification_note(
+            v, SE_UNCHECKED,
+            "not checked: that the header is genuine, and what is encrypted (no key)");
         return 0;
     }
     if (header_open(&v->u.image, v->header, v->name, &keys[0].key, &opened, err) < 0) {
@@ -397,10 +401,11 @@ static int open_header(struct image_verification *v, struct error **err)
     if (unlocked_take(&v->u, &opened, err) < 0)
         return -1;
     v->unlocked = true;
-    strlist_addf(v->done, "header: authenticated with %s", keys[0].what);
+    verification_note(v, verification_basis(v), "header: authenticated with %s", keys[0].what);
     if (opened.slot != UINT64_MAX)
-        strlist_addf(v->done, "key slot: %llu of %llu", (unsigned long long)opened.slot + 1,
-                     (unsigned long long)v->u.image.slots);
+        verification_note(v, verification_basis(v), "key slot: %llu of %llu",
+                          (unsigned long long)opened.slot + 1,
+                          (unsigned long long)v->u.image.slots);
     if (v->u.xts) {
         v->encrypt = xts_new(opened.area + AREA_XTS_KEY, true, err);
         if (!v->encrypt)
@@ -414,9 +419,9 @@ static int check_without_key(struct image_verification *v, struct error **err)
 {
     if (image_check(v->u.fd, v->name, &v->u.image, false, err) < 0)
         return -1;
-    strlist_add(v->done,
-                "components: contents, addresses and tweaks have the digests of the header "
-                "(pld, ald, tld)");
+    verification_note(v, verification_basis(v),
+                      "components: contents, addresses and tweaks have the digests of the header "
+                      "(pld, ald, tld)");
     return record_check_originals(v, err);
 }
 
@@ -433,7 +438,7 @@ static int run_verification(struct image_verification *v, struct error **err)
 }
 
 int se_verify(int fd, const char *name, const struct se_proof *proof,
-              const struct se_originals *originals, struct strlist *done, struct error **err)
+              const struct se_originals *originals, struct se_findings *done, struct error **err)
 {
     struct image_verification v = {.name = name,
                                    .proof = proof,

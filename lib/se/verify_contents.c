@@ -27,6 +27,35 @@ int component_part(const struct se_image *image, size_t i)
     return -1;
 }
 
+// ---- what was found ----
+
+void verification_note(const struct image_verification *v, enum se_basis basis, const char *format,
+                       ...)
+{
+    struct se_findings *all = v->done;
+    va_list args;
+    va_start(args, format);
+    cleanup_free char *text = xvasprintf(format, args);
+    va_end(args);
+    all->basis = xgrow(all->basis, &all->cap, all->text.n + 1, sizeof *all->basis);
+    all->basis[all->text.n] = basis;
+    strlist_add(&all->text, text);
+}
+
+// With a key that opened the header, everything below it is authentic. Without one, header and
+// record are what somebody wrote.
+enum se_basis verification_basis(const struct image_verification *v)
+{
+    return v->unlocked ? SE_PROVEN : SE_STATED;
+}
+
+void se_findings_free(struct se_findings *f)
+{
+    strlist_free(&f->text);
+    free(f->basis);
+    *f = (struct se_findings){0};
+}
+
 // ---- loaders ----
 // No digest of their own covers them. They are compared with the built-in ones.
 
@@ -66,30 +95,41 @@ static int check_stage3a_record(const struct image_verification *v, bool same_as
                                   : "not the one that was sealed");
 }
 
-int loader_check(struct image_verification *v, struct error **err)
+int se_loader_is_own(int fd, const char *name, struct error **err)
 {
     const struct loader_code t = builtin_stage3a();
     const size_t length = t.length - STAGE3A_ARGUMENTS;
     cleanup_free unsigned char *code = xmalloc(length);
-    if (read_at(v->u.fd, v->name, SE_LOADER_ADDRESS, code, length, err) < 0)
+    if (read_at(fd, name, SE_LOADER_ADDRESS, code, length, err) < 0)
         return -1;
     size_t first = 0, n = count_differences(code, t.bytes, length, &first);
-    if (n > 0 && n <= DAMAGE_MAX)
-        return error_user(err,
-                          "%s: the loader stage3a is damaged at byte 0x%llx, bit 0x%02x (%zu bytes "
-                          "differ from this program's own)",
-                          v->name, (unsigned long long)SE_LOADER_ADDRESS + first,
-                          code[first] ^ t.bytes[first], n);
+    if (n == 0 || n > DAMAGE_MAX)
+        return n == 0;
+    return error_user(err,
+                      "%s: the loader stage3a is damaged at byte 0x%llx, bit 0x%02x (%zu bytes "
+                      "differ from this program's own)",
+                      name, (unsigned long long)SE_LOADER_ADDRESS + first,
+                      code[first] ^ t.bytes[first], n);
+}
+
+// The record's digest of it takes part in what a secret derives; the header does not cover it.
+int loader_check(struct image_verification *v, struct error **err)
+{
+    int own = se_loader_is_own(v->u.fd, v->name, err);
+    if (own < 0)
+        return -1;
     if (v->has_record) {
-        if (check_stage3a_record(v, n == 0, err) < 0)
+        if (check_stage3a_record(v, own, err) < 0)
             return -1;
-        strlist_add(v->done, "loader: stage3a is the one of the seal record");
-    } else if (n == 0) {
-        strlist_add(v->done, "loader: stage3a is this program's own");
+        verification_note(v, own || v->derived ? SE_PROVEN : SE_STATED,
+                          "loader: stage3a is the one of the seal record");
+    } else if (own) {
+        verification_note(v, SE_PROVEN, "loader: stage3a is this program's own");
     } else {
-        strlist_add(v->done, "not checked: the loader stage3a, which nothing protects and which is "
-                             "not this program's own (a change can only keep the image from "
-                             "starting)");
+        verification_note(v, SE_UNCHECKED,
+                          "not checked: the loader stage3a, which nothing protects and which is "
+                          "not this program's own (a change can only keep the image from "
+                          "starting)");
     }
     return 0;
 }
@@ -315,7 +355,8 @@ static int check_seal_record(struct image_verification *v, struct error **err)
                               v->name, part < 0 ? "content" : part_rows[part].name, i + 1,
                               v->proof->record);
     }
-    strlist_add(v->done, "seal record: kernel, initrd, command line and loader are those it names");
+    verification_note(v, verification_basis(v),
+                      "seal record: kernel, initrd, command line and loader are those it names");
     return 0;
 }
 
@@ -393,8 +434,9 @@ static int check_digests(struct image_verification *v, struct error **err)
         return locate_damage(v, err);
     if (fault == FAULT_NONE) {
         v->intact = true;
-        strlist_add(v->done, "components: contents, addresses and tweaks have the digests of the "
-                             "header (pld, ald, tld)");
+        verification_note(v, verification_basis(v),
+                          "components: contents, addresses and tweaks have the digests of the "
+                          "header (pld, ald, tld)");
         return 0;
     }
     cleanup_free char *place = fault == FAULT_TWEAKS ? locate_in_tweaks(&v->u.image) : NULL;
@@ -419,8 +461,8 @@ static int compare_component(struct image_verification *v, size_t i, struct erro
         return -1;
     }
     if (!known) {
-        strlist_addf(v->done, "not compared: the %s",
-                     part < 0 ? "component" : part_rows[part].name);
+        verification_note(v, SE_UNCHECKED, "not compared: the %s",
+                          part < 0 ? "component" : part_rows[part].name);
         return 0;
     }
     if (compare_pages(v->u.fd, v->name, c, v->encrypt, &source, &d, err) < 0)
@@ -434,8 +476,8 @@ static int compare_component(struct image_verification *v, size_t i, struct erro
             err, "%s: its %s is not %s: %llu of %llu pages differ, the first is page %llu", v->name,
             part_rows[part].name, source.name, (unsigned long long)d.pages,
             (unsigned long long)(c->padded / SE_PAGE), (unsigned long long)d.first_page + 1);
-    strlist_addf(v->done, "%s: %s", part_rows[part].name,
-                 part == PART_STAGE3B ? "this program's own" : source.name);
+    verification_note(v, verification_basis(v), "%s: %s", part_rows[part].name,
+                      part == PART_STAGE3B ? "this program's own" : source.name);
     return 0;
 }
 

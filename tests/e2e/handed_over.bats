@@ -262,6 +262,38 @@ refused() { # status, text, command
   [ ! -e other ]
 }
 
+@test "several who sign one file at once all stay" {
+  for i in $(seq 8); do key "several$i"; done
+  for round in 1 2 3; do
+    rm -f kata-static-one.tar.xz.intoto.jsonl
+    pids=()
+    for i in $(seq 8); do
+      SIGNER=TEST-several$i.pem sign kata-static-one.tar.xz &
+      pids+=($!)
+    done
+    for pid in "${pids[@]}"; do wait "$pid"; done
+    [ "$(wc -l <kata-static-one.tar.xz.intoto.jsonl)" -eq 8 ] || { echo "round $round"; return 1; }
+  done
+}
+
+@test "sign takes a bundle that check takes, and keeps what it does not know" {
+  SIGNER=TEST-other.pem sign kata-static-one.tar.xz
+  bundle=kata-static-one.tar.xz.intoto.jsonl
+  jq . $bundle >readable
+  mv readable $bundle
+  "$KBUILD" check --trusted-keys other.pub.pem kata-static-one.tar.xz
+  sign kata-static-one.tar.xz
+  good kata-static-one.tar.xz --
+  "$KBUILD" check --trusted-keys other.pub.pem kata-static-one.tar.xz
+  [ "$(wc -l <$bundle)" -eq 2 ]
+  echo '{"of": "another tool"}' >>$bundle
+  good kata-static-one.tar.xz --
+  sign kata-static-one.tar.xz
+  good kata-static-one.tar.xz --
+  [ "$(grep -c '^{"of": "another tool"}$' $bundle)" -eq 1 ]
+  [ "$(wc -l <$bundle)" -eq 3 ]
+}
+
 # ---- contents ----
 
 @test "VERSION of a tarball is its release, and a contradiction is bad" {
@@ -278,6 +310,61 @@ refused() { # status, text, command
   openssl pkeyutl -sign -inkey TEST-builder.pem -rawin -in pae -out sig
   jq -nc --arg p "$(base64 -w0 payload)" --arg s "$(base64 -w0 sig)" '{payload: $p, payloadType: "application/vnd.in-toto+json", signatures: [{sig: $s}]}' >$bundle
   bad contents "VERSION in it is 3.21.0, but the signer states 3.20.0" kata-static.tar.xz
+}
+
+@test "VERSION of a tarball is the file that kata-deploy reads, by its exact name, through links" {
+  python3 - <<'Y'
+import io, tarfile
+def make(name, *members):
+    with tarfile.open(name, "w") as t:
+        for path, kind, what in members:
+            m = tarfile.TarInfo(path)
+            m.type, m.mode, data = kind, 0o644, what if kind == tarfile.REGTYPE else b""
+            m.linkname = what if kind != tarfile.REGTYPE else ""
+            m.size = len(data)
+            t.addfile(m, io.BytesIO(data))
+f, l, h = tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
+v = "opt/kata/VERSION"
+make("decoy.tar", ("a/" + v, f, b"3.20.0\n"), ("zopt/kata/VERSION", f, b"3.20.0\n"), (v, f, b"9.9.9\n"))
+make("only-decoy.tar", ("a/" + v, f, b"9.9.9\n"))
+make("dots.tar", ("./opt//kata/./VERSION", f, b"9.9.9\n"))
+make("link.tar", ("opt/kata/V", f, b"9.9.9\n"), (v, l, "V"))
+make("hard.tar", ("opt/kata/V", f, b"9.9.9\n"), (v, h, "opt/kata/V"))
+make("above.tar", ("x/kata/VERSION", f, b"9.9.9\n"), ("opt", l, "x"))
+make("padded.tar", (v, f, b"3.20.0" + b"\n" * 300))
+make("two.tar", (v, f, b"3.20.0\n9.9.9\n"))
+make("dangling.tar", (v, l, "nowhere"))
+make("empty.tar", (v, f, b""))
+make("unknown.tar", (v, f, b"unknown\n"))
+Y
+  for one in decoy dots link hard above; do
+    KBUILD_SIGNING_KEY=TEST-builder.pem "$KBUILD" sign $one.tar
+    good $one.tar --expect-release 9.9.9 -- "stated       contents      VERSION in it is 9.9.9"
+    refused 1 "--release=3.20.0, but VERSION in it is 9.9.9" sign $one.tar
+  done
+  sign only-decoy.tar unknown.tar
+  good only-decoy.tar --
+  [[ "$output" != *"VERSION in it"* ]]
+  good unknown.tar -- "stated       contents      VERSION in it says that it is not known"
+  for one in padded two dangling empty; do
+    refused 1 "is no version" env KBUILD_SIGNING_KEY=TEST-builder.pem "$KBUILD" sign $one.tar
+    sign $one.tar
+    bad contents "opt/kata/VERSION in it is no version" $one.tar
+  done
+}
+
+@test "what readers of tar do not read alike is bad" {
+  python3 - <<'Y'
+import tarfile
+for key, value in ("size", "1"), ("path", "etc/evil"), ("linkpath", "/etc"), ("comment", "of git archive"):
+    with tarfile.open(key + ".tar", "w", format=tarfile.PAX_FORMAT, pax_headers={key: value}) as t:
+        t.addfile(tarfile.TarInfo("opt/x"))
+Y
+  sign size.tar path.tar linkpath.tar comment.tar
+  for one in size path linkpath; do
+    bad contents "is a global one with \"$one\" for all members that follow" $one.tar
+  done
+  good comment.tar --
 }
 
 @test "what a tarball must not have in it is bad, whoever signed it" {
@@ -359,10 +446,25 @@ Y
   good kata-containers-se.img -k hkd/HKD-TEST-*.crt -- "good         host key      hkd/HKD-TEST"
   "$KBUILD" se test-key foreign >/dev/null 2>&1
   bad "host key" "no key slot of the image is for this machine" kata-containers-se.img -k foreign/HKD-TEST-*.crt
+  # A record that nobody signed is what somebody wrote; the header key or the secret shows more.
   good kata-containers-se.img --seal-record record.json --kernel kernel --parmfile parmfile -- \
-    "good         sealed parts  kernel: kernel, by its digest in the seal record"
-  good kata-containers-se.img --host-key hkd/TEST-host-key.pem --kernel kernel --
+    "stated       sealed parts  kernel: kernel, by its digest in the seal record" "not checked  seal record   nobody whom you trust signed it"
+  good kata-containers-se.img --seal-record record.json --seal-secret TEST.secret --kernel kernel -- "good         sealed parts  kernel: kernel"
+  good kata-containers-se.img --host-key hkd/TEST-host-key.pem --kernel kernel -- "good         sealed parts  kernel: kernel"
+  # A forged one, of the same image and another kernel.
   head -c 131072 /dev/urandom >wrong
+  jq --arg sum "$(sha512sum wrong | cut -d' ' -f1)" '.kernel.sha512 = $sum' record.json >forged.json
+  run check kata-containers-se.img --seal-record forged.json --kernel wrong
+  [[ "$output" != *"good         sealed parts  kernel"* ]]
+  # Signed by a trusted key it counts; by another one, or changed since, it does not.
+  sign record.json
+  good kata-containers-se.img --seal-record record.json --kernel kernel -- "good         sealed parts  kernel: kernel, by its digest" "good         seal record   the key "
+  cp record.json.intoto.jsonl forged.json.intoto.jsonl
+  run check kata-containers-se.img --seal-record forged.json --kernel wrong
+  [[ "$output" == *"stated       sealed parts  kernel: wrong"* && "$output" != *"good         seal record"* ]]
+  rm record.json.intoto.jsonl
+  SIGNER=TEST-other.pem sign record.json
+  good kata-containers-se.img --seal-record record.json --kernel kernel -- "stated       sealed parts  kernel: kernel"
   bad "sealed parts" wrong kata-containers-se.img --seal-record record.json --kernel wrong
   # Asked for, and not done.
   bad "sealed parts" "that needs --seal-record" kata-containers-se.img --kernel kernel
@@ -374,7 +476,36 @@ Y
   "$KBUILD" pack trees/se kata-static-boot-image-se.tar.xz
   sign kata-static-boot-image-se.tar.xz
   good kata-static-boot-image-se.tar.xz -k hkd/HKD-TEST-*.crt --seal-record record.json --kernel kernel -- \
-    "good         SE image      opt/kata/share/kata-containers/kata-containers-se.img" "good         host key" "good         sealed parts"
+    "good         SE image      opt/kata/share/kata-containers/kata-containers-se.img" "good         host key" "stated       sealed parts"
+  # Under another name, and by a link of the usual name, it is the same image.
+  mv trees/se/opt/kata/share/kata-containers/kata-containers-se.img trees/se/opt/kata/share/kata-containers/other.bin
+  "$KBUILD" pack trees/se other-name.tar.xz
+  ln -s other.bin trees/se/opt/kata/share/kata-containers/kata-containers-se.img
+  "$KBUILD" pack trees/se link.tar.xz
+  ln -sf absent.bin trees/se/opt/kata/share/kata-containers/kata-containers-se.img
+  "$KBUILD" pack trees/se dangling.tar.xz
+  rm trees/se/opt/kata/share/kata-containers/other.bin
+  echo none >trees/se/opt/kata/share/kata-containers/absent.bin
+  "$KBUILD" pack trees/se no-image.tar.xz
+  rm trees/se/opt/kata/share/kata-containers/kata-containers-se.img
+  ln trees/se/opt/kata/share/kata-containers/absent.bin trees/se/opt/kata/share/kata-containers/kata-containers-se.img
+  "$KBUILD" pack trees/se hard.tar.xz
+  sign other-name.tar.xz link.tar.xz dangling.tar.xz no-image.tar.xz hard.tar.xz
+  good other-name.tar.xz -- "good         SE image      opt/kata/share/kata-containers/other.bin: sizes"
+  good link.tar.xz -- "good         SE image      opt/kata/share/kata-containers/kata-containers-se.img (a link to other.bin): sizes"
+  good dangling.tar.xz -- "not checked  SE image      opt/kata/share/kata-containers/kata-containers-se.img: it is a link to absent.bin, which is not in this archive"
+  bad "SE image" "has no Secure Execution header" no-image.tar.xz
+  bad "SE image" "has no Secure Execution header" hard.tar.xz
+  # The loader is in clear, and below no digest of the image: it is compared with this program's own.
+  good kata-containers-se.img -- "good         SE image      kata-containers-se.img: the loader before its header, which is in clear, is this kbuild's own"
+  cp kata-containers-se.img loader.img
+  printf '\1' | dd of=loader.img bs=1 seek=$((0x1082c)) conv=notrunc status=none
+  run "$KBUILD" check --unsigned loader.img
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"bad          SE image      loader.img: the loader stage3a is damaged at byte 0x1082c"* ]]
+  head -c 2000 /dev/urandom | dd of=loader.img bs=1 seek=$((0x10100)) conv=notrunc status=none
+  run "$KBUILD" check --unsigned loader.img
+  [[ "$output" == *"not checked  SE image      loader.img: the loader before its header, which is in clear: it is not this kbuild's own"* ]]
   # Without a signature the image itself still has to be intact.
   run "$KBUILD" check --unsigned kata-containers-se.img
   [ "$status" -eq 0 ]
@@ -418,6 +549,40 @@ Y
   done
 }
 
+@test "reference values do not choose what is checked of them" {
+  python3 "$REPOSITORY/tests/support/make_firmware.py" .
+  openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out TEST-id.pem 2>/dev/null
+  chmod 600 TEST-id.pem
+  files=(--ovmf OVMF.fd --kernel vmlinuz --initrd initrd.img)
+  "$KBUILD" measure snp "${files[@]}" --vcpus 1-2 --vcpu-type EPYC-v4 --id-key TEST-id.pem -o signed.json >/dev/null
+  "$KBUILD" measure snp "${files[@]}" --vcpus 1-2 --vcpu-type EPYC-v4 -o snp.json >/dev/null
+  sign signed.json snp.json
+  good signed.json "${files[@]}" -- "good         measurement" "good         ID blocks" "not checked  ID blocks     their signatures (snp_id_auth)"
+  good snp.json "${files[@]}" -- "good         measurement" "good         ID blocks"
+  good signed.json -- "not checked  ID blocks     they are of digests that were not computed again"
+  while IFS='@' read -r change what text; do
+    jq "$change" signed.json >changed.json
+    sign changed.json
+    bad "$what" "$text" changed.json "${files[@]}" || { echo "$change"; return 1; }
+  done <<'L'
+del(.id_block)@ID blocks@does not state their policy and ids
+del(.id_block) | .measurements[].snp_id_block = "AAAA"@ID blocks@does not state their policy and ids
+.measurements[0].snp_id_block = "AAAA"@ID blocks@another digest, policy or id
+del(.measurements[1].snp_id_block)@ID blocks@another digest, policy or id
+.id_block.policy = "0x20000"@ID blocks@another digest, policy or id
+.id_block.signed = false@ID blocks@"signed" says something else
+del(.id_block.signed)@ID blocks@"signed" says something else
+del(.measurements[1].snp_id_auth)@ID blocks@"signed" says something else
+.inputs.kernel.size = 1@measurement@not what these files give: inputs.kernel.size
+del(.inputs.initrd.size)@measurement@missing in the file: inputs.initrd.size
+.measurements[0].digest = null@measurement@1 of 2 digests are not those
+.cpu_signature += "" | .guest_features = "0x01"@measurement@not what these files give: guest_features
+L
+  jq '.measurements[0].rtmr1 = "00" | .policy_url = "x"' snp.json >more.json
+  sign more.json
+  good more.json "${files[@]}" -- "not checked  measurement   what kbuild does not write there, and nothing is known of: " "policy_url" "measurements[0].rtmr1"
+}
+
 # ---- provenance and reproduction ----
 
 made_project() {
@@ -440,7 +605,7 @@ made_project() {
   bad provenance "nobody whom you trust signed it" "$tarball" --provenance build/hello-provenance.json
   run "$KBUILD" check --unsigned "$tarball" --provenance build/hello-provenance.json
   [ "$status" -eq 0 ]
-  [[ "$output" == *"about this content; nobody signed it (--unsigned)"* ]]
+  [[ "$output" == *"stated       provenance    about this content; nobody signed it (--unsigned), so anybody may have written it"* ]]
   sign "$tarball" --provenance build/hello-provenance.json
   [ "$(wc -l <"$tarball.intoto.jsonl")" -eq 2 ]
   sed -n 2p "$tarball.intoto.jsonl" | jq -j .payload | base64 -d | cmp - build/hello-provenance.json

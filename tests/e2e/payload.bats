@@ -513,6 +513,32 @@ upstream_bases() {
   [ ! -e versions.lock ]
 }
 
+@test "a merged tarball is of the release that VERSION in it says" {
+  mkdir -p merged/opt/kata
+  echo 9.9.9 >merged/opt/kata/VERSION
+  kb pack merged merged.tar.xz
+  run kb payload push --base=scratch merged.tar.xz --output oci:one --commit c0ffee --arch aarch64
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"VERSION is 9.9.9: opt/kata/VERSION in merged.tar.xz"* ]]
+  [[ "$output" == *"warning: VERSION will be 9.9.9 (opt/kata/VERSION in merged.tar.xz), but the file $PWD/VERSION is 3.12.0"* ]]
+  [[ "$output" == *"kata-containers-c0ffee-arm64: digest"* ]] # as releases from 3.30.0 on are called
+  # Without --base it is that release's kata-deploy.
+  run kb payload push merged.tar.xz --output oci:two --commit c0ffee --arch x86_64 --plain-http
+  [ "$status" -eq 1 ]
+  [[ "$output" == *kata-deploy:9.9.9* ]]
+  # Where it says nothing, the sources do; what is no version is an error.
+  echo unknown >merged/opt/kata/VERSION
+  kb pack merged merged.tar.xz
+  run kb payload push --base=scratch merged.tar.xz --output oci:three --commit c0ffee --arch x86_64
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"VERSION is 3.12.0: the file $PWD/VERSION"* ]]
+  printf '3.12.0\n9.9.9\n' >merged/opt/kata/VERSION
+  kb pack merged merged.tar.xz
+  run kb payload push --base=scratch merged.tar.xz --output oci:four --commit c0ffee --arch x86_64
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"opt/kata/VERSION in it is no version: it is no text of one line"* ]]
+}
+
 @test "kata-deploy that installs tarballs gets tarballs, under the names that it looks for" {
   need umoci skopeo zstd
   upstream_bases

@@ -121,7 +121,7 @@ static void show(int fd, bool valid)
 static void verify(int fd, bool valid)
 {
     cleanup_error struct error *err = NULL;
-    cleanup_strlist struct strlist done = {0};
+    cleanup_findings struct se_findings done = {0};
     const struct se_originals nothing = SE_ORIGINALS_NONE;
     const struct se_proof proof = {.host_key = host.key};
     int result = se_verify(fd, "image", &proof, &nothing, &done, &err);

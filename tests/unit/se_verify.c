@@ -101,8 +101,12 @@ static int verify(const struct proven *p, const struct se_proof *proof,
 {
     int fd = open(p->path, O_RDONLY | O_CLOEXEC);
     assert_true(fd >= 0);
-    int result = se_verify(fd, p->path, proof, originals, done, err);
+    struct se_findings found = {0};
+    int result = se_verify(fd, p->path, proof, originals, &found, err);
     close(fd);
+    for (size_t i = 0; i < found.text.n; i++)
+        strlist_add(done, found.text.items[i]);
+    se_findings_free(&found);
     return result;
 }
 
@@ -404,6 +408,33 @@ TEST(a_record_alone_tells_other_originals_apart)
     cleanup_free char *all = strlist_join(&done, "\n");
     assert_non_null(strstr(all, "command-line: "));
     assert_null(strstr(all, "not compared"));
+}
+
+static size_t count_basis(const struct se_findings *f, enum se_basis basis)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->text.n; i++)
+        n += f->basis[i] == basis;
+    return n;
+}
+
+// A record that nothing proves is what somebody wrote: only this program's loader is known.
+TEST(without_a_key_a_record_is_a_statement)
+{
+    const struct proven *p = *state;
+    const struct se_proof alone = with_record(p);
+    for (int with_key = 0; with_key < 2; with_key++) {
+        struct se_proof proof = alone;
+        cleanup_findings struct se_findings found = {0};
+        cleanup_error struct error *err = NULL;
+        int fd = open(p->path, O_RDONLY | O_CLOEXEC);
+        proof.host_key = with_key ? p->f->hosts[0].key : NULL;
+        assert_good(se_verify(fd, p->path, &proof, &p->originals, &found, &err));
+        close(fd);
+        assert_int_equal(count_basis(&found, SE_PROVEN) > 1, with_key);
+        assert_int_equal(count_basis(&found, SE_STATED) > 3, !with_key);
+        assert_int_equal(count_basis(&found, SE_UNCHECKED), !with_key);
+    }
 }
 
 // Every key that was given has to open the image, not the first of them alone.

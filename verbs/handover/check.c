@@ -175,7 +175,9 @@ static void report_provenance(struct check_run *c, const json_t *statement, cons
         finding(c, CHECK_GOOD, "provenance", "about this content, and signed by the key %s",
                 signer);
     else
-        finding(c, CHECK_GOOD, "provenance", "about this content; nobody signed it (--unsigned)");
+        finding(
+            c, CHECK_STATED, "provenance",
+            "about this content; nobody signed it (--unsigned), so anybody may have written it");
     finding(c, CHECK_STATED, "provenance", "target %s%s%s, made by %s %s", *target ? target : "-",
             *arch ? " for " : "", arch, provenance_at(builder, "id"),
             provenance_at(json_object_get(builder, "version"), "kbuild"));

@@ -7,6 +7,7 @@
 
 #include "crypto/envelope.h"
 #include "pack/pack.h"
+#include "release/release.h"
 
 #include <jansson.h>
 
@@ -46,6 +47,12 @@ struct vouched_list {
     char *other_name;   // of the first of those
     size_t other_kinds; // signed, about this content, of a predicate that vouches for nothing
 };
+// Calls `item` for each envelope of a bundle, and with NULL for each line that is none; blank lines
+// are left out. A bundle is lines, or one envelope that was made readable.
+typedef int bundle_item(void *context, const struct envelope *e, const char *text, size_t length,
+                        struct error **err);
+int bundle_each(const struct buf *text, const char *name, bundle_item *item, void *context,
+                struct error **err);
 // Adds the release and provenance statements of a bundle about the content with this SHA-256.
 // Lines that are no envelopes, and statements of other kinds, are passed over, as the specification
 // of bundles asks.
@@ -75,9 +82,6 @@ int finding_of_error(struct check_run *c, const char *what, struct error *why, s
 
 // ---- contents.c ----
 int check_contents(struct check_run *c, struct error **err);
-// The text in <prefix>/VERSION of a tarball, to be freed: 1, 0 if it has none, -1.
-int tarball_version(int fd, const char *name, const struct listing *l, char **out,
-                    struct error **err);
 // Whether the file begins as an archive that the reader knows, and is not something else.
 bool is_archive(int fd);
 

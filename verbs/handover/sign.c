@@ -55,6 +55,10 @@ static int read_version(const struct signing *s, int fd, char **out, struct erro
         *err = why;
         return -1;
     }
+    if (*out && !strcmp(*out, RELEASE_UNKNOWN)) {
+        free(*out);
+        *out = NULL;
+    }
     if (result < 0)
         log_warning("%s is signed, but `kbuild check` will find it bad: %s", s->file, why->message);
     error_free(why);
@@ -107,29 +111,44 @@ static bool is_kept(const struct signing *s, const struct envelope *e, const cha
     return true;
 }
 
+struct kept {
+    const struct signing *signing;
+    const char *key;
+    struct buf *out;
+    size_t envelopes, unknown;
+};
+
+// What is no envelope belongs to somebody, too: other readers of bundles may know it.
+static int keep_item(void *context, const struct envelope *e, const char *text, size_t length,
+                     struct error **err)
+{
+    struct kept *k = context;
+    (void)err;
+    k->envelopes += e != NULL;
+    k->unknown += !e;
+    if (e && is_kept(k->signing, e, k->key))
+        envelope_write(e, k->out);
+    if (!e) {
+        buf_add(k->out, text, length);
+        buf_puts(k->out, "\n");
+    }
+    return 0;
+}
+
 static int keep_others(const struct signing *s, const char *bundle, const char *key,
                        struct buf *out, struct error **err)
 {
     cleanup_buf struct buf old = {0};
+    struct kept k = {.signing = s, .key = key, .out = out};
     if (!path_exists(bundle))
         return 0;
-    if (file_read(bundle, BUNDLE_MAX, &old, err) < 0)
+    if (file_read(bundle, BUNDLE_MAX, &old, err) < 0 ||
+        bundle_each(&old, bundle, keep_item, &k, err) < 0)
         return -1;
-    char *end = old.data + old.len;
-    for (char *p = old.data, *stop; p && p < end; p = stop + 1) {
-        stop = memchr(p, '\n', (size_t)(end - p));
-        stop = stop ? stop : end;
-        struct envelope e;
-        const char *why;
-        if (!envelope_parse(p, (size_t)(stop - p), &e, &why)) {
-            error_user(err, "%s is there, and is no bundle of signatures: %s", bundle, why);
-            return error_hint(err, "remove it, or name another file with -o");
-        }
-        if (is_kept(s, &e, key))
-            envelope_write(&e, out);
-        envelope_free(&e);
-    }
-    return 0;
+    if (k.envelopes || !k.unknown)
+        return 0;
+    error_user(err, "%s is there, and is no bundle of signatures", bundle);
+    return error_hint(err, "remove it, or name another file with -o");
 }
 
 // ---- the bundle ----
@@ -161,7 +180,9 @@ static int write_bundle(struct signing *s, const char *bundle, struct error **er
          statement_sign(s->r->key, s->provenance.data, s->provenance.len, &out, err) < 0))
         return -1;
     cleanup_free char *key = signer_of(&out);
-    if (keep_others(s, bundle, key, &out, err) < 0)
+    // Two may sign one file at once: what one writes, the other must have read.
+    cleanup_close int lock = file_lock_parent(bundle, err);
+    if (lock < 0 || keep_others(s, bundle, key, &out, err) < 0)
         return -1;
     return file_write(bundle, out.data, out.len, 0644, err);
 }

@@ -128,36 +128,72 @@ static void take_envelope(const struct envelope *e, const char *digest,
     }
 }
 
-static bool take_text(const char *text, size_t length, const char *digest,
-                      const struct trusted_keys *keys, struct vouched_list *out)
+// 1: an envelope, which was given; 0: none; -1: the callback's error.
+static int give_text(const char *text, size_t length, bundle_item *item, void *context,
+                     struct error **err)
 {
     struct envelope e;
     const char *why;
     if (!envelope_parse(text, length, &e, &why))
-        return false;
-    out->lines++;
-    take_envelope(&e, digest, keys, out);
+        return 0;
+    int result = item(context, &e, text, length, err);
     envelope_free(&e);
-    return true;
+    return result < 0 ? -1 : 1;
+}
+
+static bool is_blank(const char *text, size_t length)
+{
+    return strspn(text, " \t\r\n") >= length;
+}
+
+int bundle_each(const struct buf *text, const char *name, bundle_item *item, void *context,
+                struct error **err)
+{
+    size_t lines = 0;
+    const char *end = text->data + text->len;
+    // One envelope that somebody made readable has many lines.
+    int given = text->len ? give_text(text->data, text->len, item, context, err) : 0;
+    if (given)
+        return given < 0 ? -1 : 0;
+    for (const char *p = text->data, *stop; p && p < end; p = stop + 1) {
+        stop = memchr(p, '\n', (size_t)(end - p));
+        stop = stop ? stop : end;
+        if (++lines > LINES_MAX)
+            return error_user(err, "%s has more than %d lines", name, LINES_MAX);
+        given = give_text(p, (size_t)(stop - p), item, context, err);
+        if (!given && !is_blank(p, (size_t)(stop - p)))
+            given = item(context, NULL, p, (size_t)(stop - p), err);
+        if (given < 0)
+            return -1;
+    }
+    return 0;
+}
+
+struct bundle_reading {
+    const char *digest;
+    const struct trusted_keys *keys;
+    struct vouched_list *out;
+};
+
+static int read_item(void *context, const struct envelope *e, const char *text, size_t length,
+                     struct error **err)
+{
+    const struct bundle_reading *r = context;
+    (void)text, (void)length, (void)err;
+    if (!e) {
+        r->out->unreadable++;
+        return 0;
+    }
+    r->out->lines++;
+    take_envelope(e, r->digest, r->keys, r->out);
+    return 0;
 }
 
 int bundle_read(const struct buf *text, const char *name, const char *digest,
                 const struct trusted_keys *keys, struct vouched_list *out, struct error **err)
 {
-    size_t lines = 0;
-    const char *end = text->data + text->len;
-    // One envelope that somebody made readable has many lines.
-    if (take_text(text->data, text->len, digest, keys, out))
-        return 0;
-    for (const char *p = text->data, *stop; p < end; p = stop + 1) {
-        stop = memchr(p, '\n', (size_t)(end - p));
-        stop = stop ? stop : end;
-        if (++lines > LINES_MAX)
-            return error_user(err, "%s has more than %d lines", name, LINES_MAX);
-        if (!take_text(p, (size_t)(stop - p), digest, keys, out))
-            out->unreadable += strspn(p, " \t\r") < (size_t)(stop - p);
-    }
-    return 0;
+    struct bundle_reading r = {digest, keys, out};
+    return bundle_each(text, name, read_item, &r, err);
 }
 
 void vouched_free(struct vouched_list *l)

@@ -16,7 +16,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -444,6 +443,23 @@ static void print_results(const struct push_run *p, payload_print *print, void *
     }
 }
 
+// A merged tarball says itself of which release it is; what a merge of the sources here would write
+// belongs to components.
+static int find_version(struct push_run *p, struct error **err)
+{
+    const struct payload_request *r = p->r;
+    cleanup_free char *in_file = NULL;
+    const struct component *c = &p->plan.components[0];
+    if (!p->directory && tarball_version(c->fd, c->name, &c->listing, &in_file, err) < 0)
+        return -1;
+    if (in_file && !strcmp(in_file, RELEASE_UNKNOWN)) {
+        free(in_file);
+        in_file = NULL;
+    }
+    p->version = merged_version(r->versions_yaml, r->set, r->choices, in_file, r->source, err);
+    return p->version ? 0 : -1;
+}
+
 static int make_and_deliver(struct push_run *p, struct error **err)
 {
     const struct payload_request *r = p->r;
@@ -453,8 +469,7 @@ static int make_and_deliver(struct push_run *p, struct error **err)
         return -1;
     const char *directory = p->directory ? r->source : NULL;
     if (payload_arch_find(p->store, &p->plan, directory, r->arch, &p->arch, err) < 0 ||
-        !(p->version = merge_version(r->versions_yaml, r->set, r->choices, err)) ||
-        name_tags(p, err) < 0)
+        find_version(p, err) < 0 || name_tags(p, err) < 0)
         return -1;
     if (load_base(p, err) < 0 || reserve_paths(p, err) < 0 || make_layers(p, err) < 0 ||
         payload_image_compose(p->store, &p->image, err) < 0)
