@@ -286,7 +286,8 @@ int verb_run(struct global_options *g, struct strlist *words, struct error **err
                            "give only one of --plan and --grain: the plan has its own grain");
     struct node *node = open_node(g, words->items[0], &c, &b, err);
     int result = -1;
-    if (node && build_evaluate(b, true, err) == 0)
+    if (node && (!c.plan || plan_check_signing(b, c.plan, err) == 0) &&
+        build_evaluate(b, true, err) == 0)
         result = build_run_node(b, node, c.plan ? plan_grain_of(c.plan) : grain_of(g), err);
     if (b)
         build_close(b);

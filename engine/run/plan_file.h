@@ -120,5 +120,8 @@ struct node *plan_search(struct build *(*open)(void *context, struct error **err
                          const char *id, struct build **out, struct error **err);
 // Compares the header with this machine and project. An error (ERROR_USAGE) names what differs.
 int plan_check(struct build *b, const struct plan *p, struct error **err);
+// The same of who signs here, and who is trusted: the planner uses only results that one of its
+// keys signed, and what this machine signs must be made of nothing else.
+int plan_check_signing(struct build *b, const struct plan *p, struct error **err);
 
 #endif

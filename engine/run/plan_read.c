@@ -28,8 +28,28 @@ static int mismatch(const char *what, const char *planned, const char *here, str
                            "use a machine like the one that planned");
 }
 
-// The planner uses only results that one of its keys signed.
-static int check_signing(struct build *b, const struct plan *p, struct error **err)
+// What this machine signs is made of what it trusts, so it has to trust those whom the planner
+// trusts, and nobody else.
+static int check_trusted(const struct build *b, const json_t *keys, struct error **err)
+{
+    cleanup_strlist struct strlist names = {0};
+    if (!b->trusted) {
+        error_set(err, ERROR_USAGE,
+                  "the plan takes signed results only, and this machine has no "
+                  "KBUILD_TRUSTED_KEYS: it would take and sign what anybody pushed");
+        return error_hint(err, "set it to the public keys that the planner has");
+    }
+    trusted_keys_names(b->trusted, &names);
+    for (size_t i = 0; i < json_array_size(keys); i++)
+        if (!strlist_has(&names, plan_item(keys, i)))
+            return mismatch("a key of KBUILD_TRUSTED_KEYS", plan_item(keys, i), NULL, err);
+    for (size_t i = 0; i < names.n; i++)
+        if (!is_item(keys, names.items[i]))
+            return mismatch("a key of KBUILD_TRUSTED_KEYS", NULL, names.items[i], err);
+    return 0;
+}
+
+int plan_check_signing(struct build *b, const struct plan *p, struct error **err)
 {
     const json_t *keys = json_object_get(p->header, "trusted_keys");
     struct signature s;
@@ -43,9 +63,9 @@ static int check_signing(struct build *b, const struct plan *p, struct error **e
     }
     if (signature_make(b->remote->signing_key, &text, &s, err) < 0)
         return error_wrap(err, "KBUILD_SIGNING_KEY");
-    if (is_item(keys, s.key))
-        return 0;
-    return mismatch("the signing key", "another one", s.key, err);
+    if (!is_item(keys, s.key))
+        return mismatch("the signing key", "another one", s.key, err);
+    return check_trusted(b, keys, err);
 }
 
 int plan_check(struct build *b, const struct plan *p, struct error **err)
@@ -62,7 +82,7 @@ int plan_check(struct build *b, const struct plan *p, struct error **err)
         if (!text || strcmp(text, json_string_value(value)) != 0)
             return mismatch(name, text, json_string_value(value), err);
     }
-    return check_signing(b, p, err);
+    return 0;
 }
 
 char *plan_variable_path(const char *project, const char *name, size_t i, const char *base,

@@ -486,6 +486,19 @@ lose_content() { # target
   KBUILD_SIGNING_KEY=$PROJECT/TEST-stranger.pem run here one run base:x86_64 --plan=plan
   [ "$status" -eq 2 ]
   [[ "$output" == *"the signing key is "* ]]
+  # Whoever signs takes only what the planner would take, and not what anybody pushed.
+  KBUILD_SIGNING_KEY=$PROJECT/TEST-builder.pem run here one run base:x86_64 --plan=plan
+  echo "$output"
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"takes signed results only, and this machine has no KBUILD_TRUSTED_KEYS"* ]]
+  mkdir more
+  cp builder.pub.pem stranger.pub.pem more
+  for trusted in stranger.pub.pem more; do
+    KBUILD_SIGNING_KEY=$PROJECT/TEST-builder.pem KBUILD_TRUSTED_KEYS=$PROJECT/$trusted run here one run base:x86_64 --plan=plan
+    echo "$output"
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"does not match this machine: a key of KBUILD_TRUSTED_KEYS is "* ]]
+  done
   [ "$(steps one)" = "" ]
   # A stranger's entry is no input.
   KBUILD_SIGNING_KEY=$PROJECT/TEST-stranger.pem PUSH_TO_REGISTRY=yes kb --remote=require base
