@@ -21,8 +21,9 @@ enum { RECORD_LIMIT = 3 << 20 }; // registries accept manifests of 4 MiB
 
 struct pushed_entry {
     struct build *b;
-    const struct node *node;
+    struct node *node;
     const json_t *record;
+    bool signs;
     struct registry *registry;
     json_t *layers;
     struct registry_blob *blobs;
@@ -327,7 +328,7 @@ static int push_referrers(struct pushed_entry *p, const struct entry *e, struct 
 {
     struct referrers r = {0};
     entry_refer_documents(p->node, &p->documents, &r);
-    int result = entry_refer_signature(p->b->remote, p->node, e, &r, err);
+    int result = p->signs ? entry_refer_signature(p->b->remote, p->node, e, &r, err) : 0;
     if (!result)
         result = entry_push_referrers(p->registry, e, &r, err);
     referrers_free(&r);
@@ -373,6 +374,19 @@ static int push_entry(struct pushed_entry *p, struct error **err)
     return result;
 }
 
+// Whether it is signed; says why not.
+static int decide_signing(struct pushed_entry *p, struct error **err)
+{
+    const struct node *which;
+    int may = remote_may_sign(p->b, p->node, p->record, &which, err);
+    if (may == 0 && which)
+        log_warning("%s is pushed, and not signed: %s came from a registry, and this machine's key "
+                    "did not sign it. With KBUILD_TRUSTED_KEYS only what you trust is used",
+                    node_label(p->node), node_label(which));
+    p->signs = may > 0;
+    return may < 0 ? -1 : 0;
+}
+
 int remote_push(struct build *b, struct node *node, const json_t *record, struct error **err)
 {
     if (!remote_usable(b, node, REMOTE_WRITE))
@@ -381,7 +395,9 @@ int remote_push(struct build *b, struct node *node, const json_t *record, struct
     struct pushed_entry p = {.b = b, .node = node, .record = record};
     phase("pushing");
     p.registry = remote_repository(b->remote, node, true, &why);
-    int result = p.registry && outputs_from_record(node, record) ? push_entry(&p, &why) : -1;
+    int result = p.registry && outputs_from_record(node, record) && !decide_signing(&p, &why)
+                     ? push_entry(&p, &why)
+                     : -1;
     bool down = p.registry && registry_is_down(p.registry);
     for (size_t i = 0; i < p.n; i++)
         close(p.blobs[i].fd);
@@ -405,22 +421,21 @@ int remote_push(struct build *b, struct node *node, const json_t *record, struct
 
 // ---- after the run ----
 
-// Only local results are signed, never those from elsewhere: else a builder would sign whatever
-// somebody put into the registry.
-static bool may_sign(const struct remote *r, const json_t *record)
-{
-    return !r->signing_key || !json_object_get(record, SHARED_MARK);
-}
-
-// 1: pushed; 0: it is not in the local cache.
-static int push_cached(struct build *b, struct node *node, struct error **err)
+// 1: pushed; 0: it is not in the local cache, or there is nothing to add to what is `published`. A
+// builder with a key pushes nothing that is from elsewhere: it would not sign what somebody put
+// into the registry.
+static int push_cached(struct build *b, struct node *node, bool published, struct error **err)
 {
     if (!node_is_stored(node))
         return 0;
     json_auto_t *record = NULL;
-    int found = store_action_get(b->store, node->key, &record, err);
-    if (found <= 0 || !may_sign(b->remote, record))
-        return found < 0 ? -1 : 0;
+    int stored = store_action_get(b->store, node->key, &record, err);
+    if (stored <= 0)
+        return stored;
+    const struct node *which;
+    int may = remote_may_sign(b, node, record, &which, err);
+    if (may < 0 || (!may && which && (which == node || published)))
+        return may < 0 ? -1 : 0;
     return remote_push(b, node, record, err) < 0 ? -1 : 1;
 }
 
@@ -471,7 +486,7 @@ static int publish_entry(struct build *b, struct lookup *l, size_t *pushed, stru
     if (there > 0)
         there = entry_signed(b->remote, l->node, &l->entry, &why);
     if (there == 0) {
-        int kept = push_cached(b, l->node, err); // handles a failure itself
+        int kept = push_cached(b, l->node, published > 0, err); // handles a failure itself
         *pushed += kept > 0;
         if (kept)
             return kept < 0 ? -1 : 0;

@@ -127,6 +127,7 @@ void remote_close(struct remote *r)
     free(r->builders);
     free(r->built_by);
     free(r->commit);
+    trusted_keys_free(r->own);
     free(r);
 }
 

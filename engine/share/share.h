@@ -34,6 +34,7 @@ struct remote {
     bool push, release;
     const char *branch, *signing_key;
     const struct trusted_keys *keys;  // the build's
+    struct trusted_keys *own;         // where it has none: the signing key, if this run signs
     bool key_tested;                  // the signing key was
     char *built_by, *commit;          // the commit is looked up on first use
     struct registry_session *session; // while many are looked up; else NULL
@@ -172,6 +173,8 @@ int signature_make(const char *key_file, const struct buf *text, struct signatur
 // change: of another owner, or writable by everybody.
 struct trusted_keys;
 struct trusted_keys *trusted_keys_load(const char *path, struct error **err);
+// What the private key in the file signs, and nothing else.
+struct trusted_keys *trusted_keys_own(const char *key_file, struct error **err);
 void trusted_keys_free(struct trusted_keys *t);
 void trusted_keys_names(const struct trusted_keys *t, struct strlist *out); // adds
 // Is this a signature of the text by one of the keys?

@@ -160,6 +160,25 @@ struct trusted_keys *trusted_keys_load(const char *path, struct error **err)
     return NULL;
 }
 
+struct trusted_keys *trusted_keys_own(const char *key_file, struct error **err)
+{
+    const char *why = NULL;
+    EVP_PKEY *key = private_key_read(key_file, &why, err);
+    if (!key && !why) {
+        error_wrap(err, "reading the signing key");
+        return NULL;
+    }
+    struct trusted_keys *t = xcalloc(1, sizeof *t);
+    t->keys = xgrow(t->keys, &t->cap, 1, sizeof *t->keys);
+    t->keys[0] = (struct trusted_key){.key = key, .file = xstrdup(key_file)};
+    t->n = 1;
+    if (key && EVP_PKEY_id(key) == EVP_PKEY_ED25519 && name_key(key, t->keys[0].name) == 0)
+        return t;
+    error_user(err, "%s is not an Ed25519 private key (PEM, without a passphrase)", key_file);
+    trusted_keys_free(t);
+    return NULL;
+}
+
 void trusted_keys_free(struct trusted_keys *t)
 {
     if (!t)

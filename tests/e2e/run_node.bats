@@ -512,6 +512,45 @@ lose_content() { # target
   [ -z "$(grep -v ^kbuild: <<<"$output")" ]
 }
 
+# The types of what refers to the entry of a target.
+referred() { # target
+  referrers "cached-artefacts/$1" "$(digest_of_tag "cached-artefacts/$1" "latest-main-$(uname -m)")"
+}
+
+@test "a machine that signs does not sign what it made of what a stranger pushed" {
+  two_targets
+  make_keys
+  plan app
+  KBUILD_SIGNING_KEY=$PROJECT/TEST-stranger.pem here evil run base:x86_64 --plan=plan
+  referred base | grep -q vnd.kbuild.signature
+  export KBUILD_SIGNING_KEY=$PROJECT/TEST-builder.pem
+  # As a job, and as a build that pushes.
+  run here one run app:x86_64 --plan=plan
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"app is pushed, and not signed: base came from a registry"*KBUILD_TRUSTED_KEYS* ]]
+  run ! grep -q vnd.kbuild.signature <<<"$(referred app)"
+  noisy other 'needs: [base]' 'mkdir -p /out/other/opt; cat /deps/base/opt/base >/out/other/opt/other'
+  for _ in 1 2; do
+    PUSH_TO_REGISTRY=yes kb --remote=require other 2>&1 | tee -a messages
+    run ! grep -q vnd.kbuild.signature <<<"$(referred other)"
+  done
+  [ "$(grep -c "other is pushed, and not signed: base came from a registry" messages)" -eq 1 ]
+  # Made of what its own key signed, whoever pulled that: signed.
+  rm -r registry/docker machine-*
+  forget
+  plan app
+  here one run base:x86_64 --plan=plan
+  (unset KBUILD_SIGNING_KEY && kb --remote=require base && here two --builder=host base)
+  run here two run app:x86_64 --plan=plan
+  echo "$output"
+  [[ "$output" != *"not signed"* ]]
+  referred app | grep -q vnd.kbuild.signature
+  [ "$(steps two)" = app.log ]
+  PUSH_TO_REGISTRY=yes kb --remote=require other
+  referred other | grep -q vnd.kbuild.signature
+}
+
 @test "the grain artifact makes sources and builders along, and a job is an artifact" {
   greeting
   plan --grain=artifact top
