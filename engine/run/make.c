@@ -93,9 +93,32 @@ static json_t *begin_record(const struct build *b, const struct node *node)
     return record;
 }
 
-static int make_and_keep(struct build *b, struct node *node, bool kept, json_t *record,
-                         struct error **err)
+// Somebody else made it meanwhile, from the same inputs, and others may use that one already: so
+// does this run. *record becomes its record, and *out says so.
+static int take_theirs(struct build *b, struct node *node, json_t **record, struct outcome *out,
+                       struct error **err)
 {
+    json_t *theirs = NULL;
+    if (remote_pull(b, node, &theirs, err) < 0)
+        return -1;
+    if (!theirs) // lost again; the next run pushes
+        return 0;
+    const char *by = json_string_value(json_object_get(theirs, "built_by"));
+    log_warning("%s: %s made it meanwhile, and with other bytes: %s. What is in the registry is "
+                "used",
+                node_label(node), by ? by : "another machine",
+                build_random(node) ? "they are random" : "its step is not reproducible");
+    json_decref(*record);
+    *record = theirs;
+    out->kind = OUTCOME_PULLED;
+    return 0;
+}
+
+static int make_and_keep(struct build *b, struct node *node, bool kept, json_t **made,
+                         struct outcome *out, struct error **err)
+{
+    json_t *record = *made;
+    out->kind = OUTCOME_MADE;
     if (b->options.variation)
         variation_apply(b->options.variation);
     long long began_ms = now_ms();
@@ -104,10 +127,10 @@ static int make_and_keep(struct build *b, struct node *node, bool kept, json_t *
     record_cost(record, now_ms() - began_ms);
     if (!kept)
         return 0;
-    return store_action_put(b->store, node->key, record, err) < 0 ||
-                   remote_push(b, node, record, err) < 0
-               ? -1
-               : 0;
+    int other = store_action_put(b->store, node->key, record, err) < 0
+                    ? -1
+                    : remote_push(b, node, record, err);
+    return other > 0 ? take_theirs(b, node, made, out, err) : other;
 }
 
 static int find_or_make(struct build *b, struct node *node, struct outcome *out, struct error **err)
@@ -131,11 +154,13 @@ static int find_or_make(struct build *b, struct node *node, struct outcome *out,
         return error_user(err, "%s is not in the shared cache any more", node_label(node));
     }
     json_t *record = begin_record(b, node);
-    if (make_and_keep(b, node, kept, record, err) < 0) {
+    struct outcome made = {0};
+    if (make_and_keep(b, node, kept, &record, &made, err) < 0) {
         json_decref(record);
         return -1;
     }
-    *out = (struct outcome){.kind = OUTCOME_MADE, .record = record};
+    made.record = record;
+    *out = made;
     return 0;
 }
 

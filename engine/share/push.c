@@ -4,8 +4,11 @@
 // for existing entries.
 //
 // Contents first, then the manifest by its digest, then its signature, and the tags last: a visible
-// tag is always complete. Two processes that push the same key at once push the same blobs, and the
-// last tag remains.
+// tag is always complete.
+//
+// What somebody else pushed under the same key meanwhile stays: others may have made something from
+// it. A registry cannot be told to set a tag only if there is none, so the tag is looked at once
+// more right before it is set, and what remains is the time between these two requests.
 #include "share/internal.h"
 
 #include "base/error.h"
@@ -23,7 +26,9 @@ struct pushed_entry {
     struct build *b;
     struct node *node;
     const json_t *record;
+    bool replaces; // what is there
     bool signs;
+    bool differs; // what is there, and stays, from what was made here
     struct registry *registry;
     json_t *layers;
     struct registry_blob *blobs;
@@ -233,29 +238,79 @@ static void floating_tags(struct build *b, const struct node *node, struct strli
     entry_upstream_tags(r, node, version, r->commit, out);
 }
 
-// The tag of the key must succeed; the others are tried, and the last failure is reported.
-static int set_tags(struct pushed_entry *p, const char *text, struct error **err)
+static int put_tag(struct pushed_entry *p, const char *tag, const struct buf *text,
+                   struct error **err)
+{
+    char digest[DIGEST_HEX_SIZE];
+    return registry_put_manifest(p->registry, tag, text->data, text->len, OCI_MANIFEST, digest,
+                                 err);
+}
+
+// Upstream's tags. All are tried, and the last failure is reported.
+static int set_floating_tags(struct pushed_entry *p, const struct buf *text, struct error **err)
 {
     cleanup_strlist struct strlist tags = {0};
-    cleanup_free char *tag = entry_tag(p->b->remote, p->node);
-    strlist_add(&tags, tag);
     floating_tags(p->b, p->node, &tags);
     cleanup_error struct error *last = NULL;
-    for (size_t i = 0; i < tags.n; i++) {
+    for (size_t i = 0; i < tags.n && !(last && registry_is_down(p->registry)); i++) {
         struct error *why = NULL;
-        char digest[DIGEST_HEX_SIZE];
-        if (registry_put_manifest(p->registry, tags.items[i], text, strlen(text), OCI_MANIFEST,
-                                  digest, &why) == 0)
+        if (put_tag(p, tags.items[i], text, &why) == 0)
             continue;
         error_free(last);
         last = why;
-        if (i == 0 || registry_is_down(p->registry))
-            break;
     }
     if (!last)
         return 0;
     *err = steal(last);
     return -1;
+}
+
+// ---- what somebody else pushed meanwhile ----
+
+// Whether it counts for this machine, with all of its content.
+static int entry_counts(struct pushed_entry *p, const struct lookup *l, struct error **err)
+{
+    if (l->found <= 0 || (p->b->remote->own && !l->entry.mark))
+        return 0;
+    return entry_has_content(p->b, p->node, &l->entry, err);
+}
+
+// 1: there is one, and it stays; 0: none, or one that does not count; -1: the registry is away.
+static int keep_theirs(struct pushed_entry *p, struct error **err)
+{
+    if (p->replaces || !remote_usable(p->b, p->node, REMOTE_READ))
+        return 0;
+    struct lookup l = {.node = p->node};
+    struct error *why = NULL;
+    remote_look_up(p->b, &l, 1);
+    int there = l.found < 0 ? -1 : entry_counts(p, &l, &why);
+    if (l.found < 0)
+        why = steal(l.why);
+    if (there > 0) {
+        p->differs = !records_agree(p->record, l.entry.record);
+        there = set_floating_tags(p, &l.entry.text, &why) < 0 ? -1 : 1;
+        if (!p->differs)
+            log_note("%s: made elsewhere meanwhile, too: the one in the registry stays",
+                     node_label(p->node));
+    }
+    lookup_free(&l);
+    if (there < 0 && why->kind != ERROR_AGAIN && why->kind != ERROR_INTERRUPT) {
+        error_free(why); // a damaged one is replaced
+        return 0;
+    }
+    if (there < 0)
+        *err = why;
+    return there;
+}
+
+// The tag of the key must succeed.
+static int set_tags(struct pushed_entry *p, const struct buf *text, struct error **err)
+{
+    cleanup_free char *tag = entry_tag(p->b->remote, p->node);
+    int theirs = keep_theirs(p, err);
+    if (theirs)
+        return theirs < 0 ? -1 : 0;
+    return put_tag(p, tag, text, err) < 0 ? -1 : set_floating_tags(p, text, err);
 }
 
 // ---- media types ----
@@ -366,7 +421,7 @@ static int push_entry(struct pushed_entry *p, struct error **err)
     if (!result)
         push_referrers(p, &e, &undescribed);
     if (!result)
-        result = set_tags(p, e.text.data, err);
+        result = set_tags(p, &e.text, err);
     if (undescribed && !result)
         result = report_documents_refused(p, steal(undescribed), err);
     error_free(undescribed);
@@ -387,17 +442,24 @@ static int decide_signing(struct pushed_entry *p, struct error **err)
     return may < 0 ? -1 : 0;
 }
 
-int remote_push(struct build *b, struct node *node, const json_t *record, struct error **err)
+static int push_unless_there(struct pushed_entry *p, struct error **err)
+{
+    int theirs = keep_theirs(p, err);
+    if (theirs)
+        return theirs < 0 ? -1 : 0;
+    return decide_signing(p, err) < 0 ? -1 : push_entry(p, err);
+}
+
+static int push_result(struct build *b, struct node *node, const json_t *record, bool replaces,
+                       struct error **err)
 {
     if (!remote_usable(b, node, REMOTE_WRITE))
         return 0;
     struct error *why = NULL;
-    struct pushed_entry p = {.b = b, .node = node, .record = record};
+    struct pushed_entry p = {.b = b, .node = node, .record = record, .replaces = replaces};
     phase("pushing");
     p.registry = remote_repository(b->remote, node, true, &why);
-    int result = p.registry && outputs_from_record(node, record) && !decide_signing(&p, &why)
-                     ? push_entry(&p, &why)
-                     : -1;
+    int result = p.registry && outputs_from_record(node, record) ? push_unless_there(&p, &why) : -1;
     bool down = p.registry && registry_is_down(p.registry);
     for (size_t i = 0; i < p.n; i++)
         close(p.blobs[i].fd);
@@ -410,7 +472,7 @@ int remote_push(struct build *b, struct node *node, const json_t *record, struct
         registry_close(p.registry);
     if (!result) {
         __atomic_store_n(&b->remote->state->refused, 0, __ATOMIC_RELAXED);
-        return 0;
+        return p.differs;
     }
     if (why)
         error_wrap(&why, "%s", node_label(node));
@@ -419,12 +481,18 @@ int remote_push(struct build *b, struct node *node, const json_t *record, struct
     return remote_push_failed(b, down, why, err);
 }
 
+int remote_push(struct build *b, struct node *node, const json_t *record, struct error **err)
+{
+    return push_result(b, node, record, false, err);
+}
+
 // ---- after the run ----
 
 // 1: pushed; 0: it is not in the local cache, or there is nothing to add to what is `published`. A
 // builder with a key pushes nothing that is from elsewhere: it would not sign what somebody put
 // into the registry.
-static int push_cached(struct build *b, struct node *node, bool published, struct error **err)
+static int push_cached(struct build *b, struct node *node, bool found, bool published,
+                       struct error **err)
 {
     if (!node_is_stored(node))
         return 0;
@@ -436,7 +504,11 @@ static int push_cached(struct build *b, struct node *node, bool published, struc
     int may = remote_may_sign(b, node, record, &which, err);
     if (may < 0 || (!may && which && (which == node || published)))
         return may < 0 ? -1 : 0;
-    return remote_push(b, node, record, err) < 0 ? -1 : 1;
+    int other = push_result(b, node, record, found, err);
+    if (other > 0)
+        log_warning("%s: the registry has it meanwhile, with other bytes than the local cache",
+                    node_label(node));
+    return other < 0 ? -1 : 1;
 }
 
 // Moves upstream's tags to the entry, if they are elsewhere.
@@ -486,7 +558,8 @@ static int publish_entry(struct build *b, struct lookup *l, size_t *pushed, stru
     if (there > 0)
         there = entry_signed(b->remote, l->node, &l->entry, &why);
     if (there == 0) {
-        int kept = push_cached(b, l->node, published > 0, err); // handles a failure itself
+        // Handles a failure itself.
+        int kept = push_cached(b, l->node, l->found > 0, published > 0, err);
         *pushed += kept > 0;
         if (kept)
             return kept < 0 ? -1 : 0;

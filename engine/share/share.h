@@ -61,7 +61,8 @@ int remote_prefetch(struct build *b, struct node **order, size_t count, evaluate
 // Pulls the result of a node. The record, if all its outputs are in the local store now; NULL in
 // *out: make it.
 int remote_pull(struct build *b, struct node *node, json_t **out, struct error **err);
-// Pushes the result of a node that was made.
+// Pushes the result of a node that was made. An entry that the registry has meanwhile, and that
+// counts, stays. 0; 1: one did, and has other bytes: the caller takes it; -1.
 int remote_push(struct build *b, struct node *node, const json_t *record, struct error **err);
 // After the run: pushes results cached here that the registry lacks, and moves upstream's tags.
 // What it may not push is job->unpushed. A verb that needs the registry (b->needs_remote) also asks

@@ -551,6 +551,36 @@ referred() { # target
   referred other | grep -q vnd.kbuild.signature
 }
 
+@test "a node that two machines make at once: what is pushed first stays, and counts" {
+  two_targets 'sleep 2; mkdir -p /out/base/opt; head -c 6 /dev/urandom | od -x >/out/base/opt/base'
+  plan app
+  tag=kbuild-$(field base:x86_64 .key)
+  here one run base:x86_64 --plan=plan >out1 2>&1 3>&- &
+  one=$!
+  sleep 1
+  here two run base:x86_64 --plan=plan >out2 2>&1 3>&- &
+  two=$!
+  wait "$one"
+  before=$(digest_of_tag cached-artefacts/base "$tag")
+  [ -n "$before" ]
+  here three run app:x86_64 --plan=plan
+  wait "$two"
+  cat out1 out2
+  [ "$(digest_of_tag cached-artefacts/base "$tag")" = "$before" ]
+  grep -q "warning: base: .* made it meanwhile, and with other bytes: its step is not reproducible" out2
+  run ! grep -q "made it meanwhile" out1
+  # The second machine has the other one's now, and what was made of it is found.
+  run here two run app:x86_64 --plan=plan
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"app:x86_64: found"* ]]
+  run kb plan --remote app
+  [ "$output" = "" ] || [[ "$output" == "kbuild: "* ]]
+  # A build that has to make it again replaces it.
+  PUSH_TO_REGISTRY=yes USE_CACHE=no kb --remote=require base
+  [ "$(digest_of_tag cached-artefacts/base "$tag")" != "$before" ]
+}
+
 @test "the grain artifact makes sources and builders along, and a job is an artifact" {
   greeting
   plan --grain=artifact top

@@ -220,7 +220,9 @@ lose_content() { # NAME
   cp TEST-*.pem "$CLUSTER/"
   chmod 600 "$CLUSTER"/TEST-*.pem
   export KBUILD_TRUSTED_KEYS=$PROJECT/builder.pub.pem
-  echo "export KBUILD_SIGNING_KEY=$CLUSTER/TEST-builder.pem" >"$CLUSTER/workers/0/environment"
+  cp builder.pub.pem "$CLUSTER/"
+  printf 'export %s\n' "KBUILD_SIGNING_KEY=$CLUSTER/TEST-builder.pem" "KBUILD_TRUSTED_KEYS=$CLUSTER/builder.pub.pem" \
+    >"$CLUSTER/workers/0/environment"
   step one 0
   use_workers 1
   run spread one

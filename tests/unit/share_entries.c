@@ -348,3 +348,41 @@ TEST_WITH(what_is_no_ed25519_key_is_refused_without_a_word_of_it, begin, end)
     assert_null(trusted_keys_load(path, &why));
     assert_non_null(strstr(why->message, "does not hold Ed25519 public keys"));
 }
+
+// ---- what was made elsewhere ----
+
+TEST_WITH(the_own_key_is_trusted_and_no_other, begin, end)
+{
+    cleanup_free char *private = file_of("own.pem", TEST_PRIVATE);
+    cleanup_free char *other_file = file_of("other.pub.pem", OTHER_PUBLIC);
+    const struct buf text = {.data = (char *)"text", .len = 4};
+    struct signature s;
+    struct trusted_keys *own = trusted_keys_own(private, NULL);
+    struct trusted_keys *other = trusted_keys_load(other_file, NULL);
+    assert_non_null(own);
+    assert_int_equal(signature_make(private, &text, &s, NULL), 0);
+    assert_true(trusted_keys_accept(own, &s, &text));
+    assert_false(trusted_keys_accept(other, &s, &text));
+    trusted_keys_free(own);
+    trusted_keys_free(other);
+    cleanup_error struct error *err = NULL;
+    assert_null(trusted_keys_own(other_file, &err));
+    assert_int_equal(err->kind, ERROR_USER);
+}
+
+TEST(records_agree_if_each_output_has_the_same_bytes)
+{
+    json_auto_t *one = json_loads("{\"outputs\":[{\"name\":\"a\",\"digest\":\"1\"},"
+                                  "{\"name\":\"b\",\"digest\":\"2\"}],\"built_by\":\"x\"}",
+                                  0, NULL);
+    json_auto_t *two = json_loads("{\"outputs\":[{\"name\":\"b\",\"digest\":\"2\"},"
+                                  "{\"name\":\"a\",\"digest\":\"1\"}],\"built_by\":\"y\"}",
+                                  0, NULL);
+    json_t *outputs = json_object_get(two, "outputs");
+    assert_true(records_agree(one, two));
+    json_object_set_new(json_array_get(outputs, 0), "digest", json_string("3"));
+    assert_false(records_agree(one, two));
+    json_array_remove(outputs, 0);
+    assert_false(records_agree(one, two));
+    assert_false(records_agree(two, one));
+}
