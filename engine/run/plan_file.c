@@ -104,7 +104,8 @@ static json_t *variable_json(const struct variable_value *v)
 {
     const struct recipe_variable *declared = v->variable;
     const char *set = variable_value(declared->name);
-    if (!set || !*set || declared->type == VARIABLE_SECRET)
+    if (!set || !*set || declared->type == VARIABLE_SECRET ||
+        (declared->type == VARIABLE_FILE && !v->files.n)) // a list of none
         return NULL;
     if (declared->type == VARIABLE_TEXT || declared->type == VARIABLE_YES_NO)
         return json_pack("{s:s}", "text", v->text);
@@ -112,9 +113,10 @@ static json_t *variable_json(const struct variable_value *v)
     for (size_t i = 0; i < v->files.n; i++)
         json_array_append_new(files, json_pack("{s:s, s:s}", "path", v->files.items[i], "sha256",
                                                v->digests.items[i]));
-    return json_pack("{s:s, s:s, s:o}", "type",
-                     declared->type == VARIABLE_DIRECTORY ? "directory" : "file", "text", v->text,
-                     "files", files);
+    if (declared->type == VARIABLE_FILE)
+        return json_pack("{s:s, s:s, s:o}", "type", "file", "text", v->text, "files", files);
+    cleanup_free char *directory = path_absolute(v->text); // it may have no file to say where it is
+    return json_pack("{s:s, s:s, s:o}", "type", "directory", "text", directory, "files", files);
 }
 
 static json_t *variables_json(const struct build *b)

@@ -71,10 +71,13 @@ static int copy_variables(const struct plan *p, const char *folder, struct error
     {
         const json_t *files = json_object_get(value, "files");
         const char *type = json_string_value(json_object_get(value, "type"));
+        bool directory = type && !strcmp(type, "directory");
+        cleanup_free char *inside = xasprintf("%s/variables/%s", folder, name);
+        if (directory && make_directories(inside, 0755, err) < 0) // it may be empty
+            return error_wrap(err, "%s", name);
         for (size_t i = 0; i < json_array_size(files); i++) {
             const char *path = json_string_value(json_object_get(json_array_get(files, i), "path"));
-            cleanup_free char *to = plan_variable_path(folder, name, i, path_base(path),
-                                                       type && !strcmp(type, "directory"));
+            cleanup_free char *to = plan_variable_path(folder, name, i, path_base(path), directory);
             if (copy_file(path, to, err) < 0)
                 return error_wrap(err, "%s", name);
         }

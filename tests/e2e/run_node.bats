@@ -551,6 +551,17 @@ referred() { # target
   referred other | grep -q vnd.kbuild.signature
 }
 
+@test "a directory without files is that of a variable, too" {
+  make_recipe var 'variables: {TEST_DIR: {type: directory}}' 'mkdir -p /out/var/opt; ls /inputs/TEST_DIR >/out/var/opt/var || true'
+  mkdir empty
+  # Named as seen from one place, and used from another.
+  project=$(TEST_DIR=empty push_project var)
+  on one run var:x86_64 --plan="oci:$project"
+  manifest cached-artefacts/var "kbuild-$(field var:x86_64 .key)" | jq -e .layers
+  cd empty
+  HOME=$PROJECT "$KBUILD" --versions ../versions.yaml --recipes ../recipes --cache "$PROJECT/c" -o "$PROJECT/b" run var:x86_64 --plan=../plan
+}
+
 @test "a node that two machines make at once: what is pushed first stays, and counts" {
   two_targets 'sleep 2; mkdir -p /out/base/opt; head -c 6 /dev/urandom | od -x >/out/base/opt/base'
   plan app
