@@ -240,6 +240,14 @@ static int read_plan(struct global_options *g, const char *from, struct chosen_p
     return 0;
 }
 
+// What is wrong here with what a plan says was right where it was planned: they do not match. A
+// fault of the machine itself has an errno.
+static void blame_plan(struct error **err)
+{
+    if ((*err)->kind == ERROR_USER && !(*err)->errnum)
+        (*err)->kind = ERROR_USAGE;
+}
+
 static struct node *open_planned(struct global_options *g, const struct chosen_plan *c,
                                  const char *id, struct build **out, struct error **err)
 {
@@ -256,7 +264,10 @@ static struct node *open_planned(struct global_options *g, const struct chosen_p
         (c->project.folder && project_choices(&c->project, &g->choices, err) < 0) ||
         !(*out = build_open(&g->build, err)) || plan_check(*out, c->plan, err) < 0)
         return NULL;
-    return plan_add_node(*out, c->plan, line, err);
+    struct node *node = plan_add_node(*out, c->plan, line, err);
+    if (!node)
+        blame_plan(err);
+    return node;
 }
 
 static struct build *open_again(void *context, struct error **err)
@@ -286,9 +297,13 @@ int verb_run(struct global_options *g, struct strlist *words, struct error **err
                            "give only one of --plan and --grain: the plan has its own grain");
     struct node *node = open_node(g, words->items[0], &c, &b, err);
     int result = -1;
-    if (node && (!c.plan || plan_check_signing(b, c.plan, err) == 0) &&
-        build_evaluate(b, true, err) == 0)
-        result = build_run_node(b, node, c.plan ? plan_grain_of(c.plan) : grain_of(g), err);
+    if (node && (!c.plan || plan_check_signing(b, c.plan, err) == 0)) {
+        bool evaluated = build_evaluate(b, true, err) == 0;
+        if (!evaluated && c.plan)
+            blame_plan(err);
+        if (evaluated)
+            result = build_run_node(b, node, c.plan ? plan_grain_of(c.plan) : grain_of(g), err);
+    }
     if (b)
         build_close(b);
     chosen_free(&c);

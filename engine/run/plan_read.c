@@ -68,6 +68,18 @@ int plan_check_signing(struct build *b, const struct plan *p, struct error **err
     return check_trusted(b, keys, err);
 }
 
+// Not an error by itself: what versions make in another way, `format` and `codec` say.
+static int other_version(const struct plan *p, struct error **err)
+{
+    const char *version = plan_text(p->header, "kbuild");
+    if (!strcmp(version, KBUILD_VERSION))
+        return -1;
+    return error_hint(err,
+                      "it was planned by kbuild %s, and this is %s: plan again with this version "
+                      "and this project, or use a machine like the one that planned",
+                      version, KBUILD_VERSION);
+}
+
 int plan_check(struct build *b, const struct plan *p, struct error **err)
 {
     json_auto_t *here = plan_depends(b, err);
@@ -79,8 +91,10 @@ int plan_check(struct build *b, const struct plan *p, struct error **err)
     json_object_foreach(here, name, value)
     {
         const char *text = json_string_value(json_object_get(planned, name));
-        if (!text || strcmp(text, json_string_value(value)) != 0)
-            return mismatch(name, text, json_string_value(value), err);
+        if (text && !strcmp(text, json_string_value(value)))
+            continue;
+        mismatch(name, text, json_string_value(value), err);
+        return other_version(p, err);
     }
     return 0;
 }
@@ -102,12 +116,28 @@ static char *variable_folder(const char *name, const json_t *value, const char *
                   : xstrdup(plan_text(value, "text"));
 }
 
+// What is no file (a pipe, a device) may never end.
+static int digest_regular(const char *path, char digest[static DIGEST_HEX_SIZE], struct error **err)
+{
+    return path_exists(path) && !is_regular_file(path) ? error_user(err, "%s is not a file", path)
+                                                       : digest_file(path, digest, NULL, err);
+}
+
+static int of_plan(const char *name, struct error **err)
+{
+    (*err)->kind = ERROR_USAGE;
+    return error_wrap(err, "%s of the plan", name);
+}
+
 // The files of a variable on this machine: in the project, or where they were when it was planned.
 static int set_files(const char *name, const json_t *value, const char *project, struct error **err)
 {
     const json_t *files = json_object_get(value, "files");
     bool directory = !strcmp(plan_text(value, "type"), "directory");
     cleanup_buf struct buf text = {0};
+    if (!directory && !json_array_size(files))
+        return error_set(err, ERROR_USAGE, "the plan's value of %s is damaged: it names no file",
+                         name);
     for (size_t i = 0; i < json_array_size(files); i++) {
         const json_t *file = json_array_get(files, i);
         const char *path = json_string_value(json_object_get(file, "path"));
@@ -118,15 +148,17 @@ static int set_files(const char *name, const json_t *value, const char *project,
         cleanup_free char *here =
             project ? plan_variable_path(project, name, i, path_base(path), directory)
                     : xstrdup(path);
-        if (digest_file(here, found, NULL, err) < 0) {
-            (*err)->kind = ERROR_USAGE;
-            return error_wrap(err, "%s of the plan", name);
-        }
+        if (digest_regular(here, found, err) < 0)
+            return of_plan(name, err);
         if (strcmp(found, digest) != 0)
             return mismatch(here, digest, found, err);
         buf_printf(&text, "%s%s", i ? "," : "", here);
     }
     cleanup_free char *folder = directory ? variable_folder(name, value, project) : NULL;
+    if (folder && !is_directory(folder)) {
+        error_user(err, "%s is not a directory", folder);
+        return of_plan(name, err);
+    }
     variable_give(name, folder ? folder : text.data ? text.data : "");
     return 0;
 }
@@ -170,6 +202,32 @@ static int check_variable(const struct plan *p, const json_t *node, const char *
     return 0;
 }
 
+// The forms that a value has in a plan, by name: recipes may declare a name in several.
+enum value_form { VALUE_DAMAGED = 0, VALUE_TEXT = 1, VALUE_FILE = 2, VALUE_DIRECTORY = 4 };
+
+static enum value_form form_of_type(enum variable_type type)
+{
+    return type == VARIABLE_FILE        ? VALUE_FILE
+           : type == VARIABLE_DIRECTORY ? VALUE_DIRECTORY
+                                        : VALUE_TEXT;
+}
+
+static enum value_form form_of_value(const json_t *value)
+{
+    const char *type = plan_text(value, "type");
+    if (!json_object_get(value, "files"))
+        return json_is_string(json_object_get(value, "text")) ? VALUE_TEXT : VALUE_DAMAGED;
+    return !strcmp(type, "file")        ? VALUE_FILE
+           : !strcmp(type, "directory") ? VALUE_DIRECTORY
+                                        : VALUE_DAMAGED;
+}
+
+static void declare(json_t *declared, const char *name, enum value_form form)
+{
+    json_int_t before = json_integer_value(json_object_get(declared, name));
+    json_object_set_new(declared, name, json_integer(before | form));
+}
+
 static int check_recipe(const struct plan *p, const json_t *node, const struct recipe *r,
                         bool project, json_t *declared, struct error **err)
 {
@@ -177,14 +235,14 @@ static int check_recipe(const struct plan *p, const json_t *node, const struct r
         const struct recipe_variable *v = &r->variables[i];
         bool secret = v->type == VARIABLE_SECRET;
         if (!secret)
-            json_object_set_new(declared, v->name, json_true());
+            declare(declared, v->name, form_of_type(v->type));
         if (check_variable(p, node, v->name, secret, project, err) < 0)
             return -1;
     }
     if (!r->builder)
         return 0;
     cleanup_free char *image = builder_image_variable(r->builder);
-    json_object_set_new(declared, image, json_true());
+    declare(declared, image, VALUE_TEXT);
     return check_variable(p, node, image, false, project, err);
 }
 
@@ -195,10 +253,16 @@ static int check_names(const struct plan *p, const json_t *declared, struct erro
     json_t *value;
     json_object_foreach(json_object_get(p->header, "variables"), name, value)
     {
-        if (json_object_get(declared, name))
+        const json_t *forms = json_object_get(declared, name);
+        if (forms && (json_integer_value(forms) & form_of_value(value)))
             continue;
-        error_set(err, ERROR_USAGE, "the plan sets %s, which no recipe of this project declares",
-                  name);
+        if (forms)
+            error_set(err, ERROR_USAGE,
+                      "the plan's value of %s is damaged: recipes declare it as another type",
+                      name);
+        else
+            error_set(err, ERROR_USAGE,
+                      "the plan sets %s, which no recipe of this project declares", name);
         return error_hint(err, "plan again with this project");
     }
     return 0;
@@ -316,6 +380,22 @@ int plan_check_login(struct error **err)
                            "ARTEFACT_REGISTRY, too");
 }
 
+static int check_repository(const char *text, struct error **err)
+{
+    struct reference r = {0};
+    int result = reference_parse(text, &r, err);
+    bool whole = !result && !r.tag && !r.digest;
+    if (!result)
+        reference_free(&r);
+    if (!result && !whole)
+        result = error_user(err, "%s: it names a repository, without a tag", text);
+    if (result < 0) {
+        error_wrap(err, "the registry of the plan");
+        (*err)->kind = ERROR_USAGE;
+    }
+    return result;
+}
+
 int plan_use_registry(const struct plan *p, struct error **err)
 {
     const json_t *registry = json_object_get(p->header, "registry");
@@ -327,6 +407,8 @@ int plan_use_registry(const struct plan *p, struct error **err)
         return error_hint(err, "it is where results go: plan again, with ARTEFACT_REGISTRY and "
                                "ARTEFACT_REPOSITORY");
     }
+    if (check_repository(artefacts, err) < 0 || (*builders && check_repository(builders, err) < 0))
+        return -1;
     if (*builders && set_or_compare("BUILDER_REGISTRY", builders, err) < 0)
         return -1;
     cleanup_free char *host = xstrndup(artefacts, (size_t)(slash - artefacts));

@@ -562,6 +562,30 @@ referred() { # target
   HOME=$PROJECT "$KBUILD" --versions ../versions.yaml --recipes ../recipes --cache "$PROJECT/c" -o "$PROJECT/b" run var:x86_64 --plan=../plan
 }
 
+@test "an edited plan that this project cannot follow does not match" {
+  make_recipe var 'variables: {TEST_FILE: {type: file}, TEST_DIR: {type: directory}}'
+  mkdir dir
+  echo a | tee dir/a >file
+  TEST_FILE=$PROJECT/file TEST_DIR=$PROJECT/dir plan var
+  cp plan good
+  mkfifo pipe
+  for change in '.builder = "image"' '.prebuilt = "/etc"' '.prebuilt = "https://127.0.0.1:1/"' '.registry.builders = "127.0.0.1:1"' \
+    '.registry.artefacts = "127.0.0.1:1/../x"' '.variables.TEST_FILE.files = []' '.variables.TEST_DIR.type = "file"' \
+    '.variables.TEST_DIR = {type: "directory", text: "/etc", files: []}' '.variables.TEST_FILE.files[0].path = "/dev/zero"' \
+    ".variables.TEST_FILE.files[0].path = \"$PROJECT/pipe\""; do
+    jq -c "if .plan then $change else . end" good >plan
+    run here one run var:x86_64 --plan=plan
+    echo "$change: $output"
+    [ "$status" -eq 2 ]
+    [ "$(steps one)" = "" ]
+  done
+  # A fault of this machine is none of the plan's.
+  KBUILD_TRUSTED_KEYS=$PROJECT/none.pem run here one run var:x86_64 --plan=good
+  [ "$status" -eq 1 ]
+  jq -c 'if .plan then .kbuild = "9.9.9" else . end' good >plan
+  here one run var:x86_64 --plan=plan
+}
+
 @test "a node that two machines make at once: what is pushed first stays, and counts" {
   two_targets 'sleep 2; mkdir -p /out/base/opt; head -c 6 /dev/urandom | od -x >/out/base/opt/base'
   plan app

@@ -237,6 +237,22 @@ TEST(a_plan_sets_only_what_recipes_declare)
     refuses("{\"TEST_TEXT\":{\"text\":5}}", "[]", "value of TEST_TEXT is damaged");
     refuses("{\"TEST_TEXT\":5}", "[]", "value of TEST_TEXT is damaged");
     refuses("{\"TEST_FILE\":{\"files\":[5]}}", "[]", "value of TEST_FILE is damaged");
+    refuses("{\"TEST_FILE\":{\"type\":\"file\",\"files\":[5]}}", "[]",
+            "value of TEST_FILE is damaged");
+    // A step would be without its file, or have another in its place.
+    refuses("{\"TEST_FILE\":{\"type\":\"file\",\"text\":\"x\",\"files\":[]}}", "[]",
+            "value of TEST_FILE is damaged: it names no file");
+    refuses("{\"TEST_FILE\":{\"text\":\"/etc/hostname\"}}", "[]", "value of TEST_FILE is damaged");
+    refuses("{\"TEST_FILE\":{\"type\":\"directory\",\"text\":\"/etc\",\"files\":[]}}", "[]",
+            "value of TEST_FILE is damaged: recipes declare it as another type");
+    refuses("{\"TEST_DIR\":{\"type\":\"file\",\"text\":\"x\",\"files\":[]}}", "[]",
+            "value of TEST_DIR is damaged");
+    refuses("{\"TEST_DIR\":{\"type\":\"tree\",\"text\":\"/\",\"files\":[]}}", "[]",
+            "value of TEST_DIR is damaged");
+    refuses("{\"TEST_TEXT\":{\"type\":\"file\",\"text\":\"\",\"files\":[]}}", "[]",
+            "value of TEST_TEXT is damaged");
+    refuses("{\"TEST_DIR\":{\"type\":\"directory\",\"text\":\"/nonexistent\",\"files\":[]}}", "[]",
+            "TEST_DIR of the plan: /nonexistent is not a directory");
     assert_string_equal(getenv("PATH"), path);
 }
 
@@ -309,6 +325,40 @@ TEST(files_are_those_of_the_project_or_where_they_were)
     applied_free(&a);
 }
 
+TEST(what_is_no_file_is_not_read)
+{
+    cleanup_free char *pipe = xasprintf("%s/pipe", folder);
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    const char *const paths[] = {pipe, "/dev/zero", folder};
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        cleanup_free char *values =
+            xasprintf("{\"TEST_FILE\":{\"type\":\"file\",\"text\":\"\",\"files\":[{\"path\":\"%s\","
+                      "\"sha256\":\"%064d\"}]}}",
+                      paths[i], 0);
+        cleanup_free char *why = xasprintf("TEST_FILE of the plan: %s is not a file", paths[i]);
+        refuses(values, "[]", why);
+    }
+}
+
+TEST(an_empty_directory_is_one)
+{
+    struct applied a;
+    cleanup_error struct error *err = NULL;
+    cleanup_free char *empty = xasprintf("%s/empty", folder);
+    cleanup_free char *project = xasprintf("%s/project", folder);
+    cleanup_free char *inside = xasprintf("%s/variables/TEST_DIR", project);
+    cleanup_free char *values =
+        xasprintf("{\"TEST_DIR\":{\"type\":\"directory\",\"text\":\"%s\",\"files\":[]}}", empty);
+    assert_int_equal(make_directories(empty, 0755, NULL), 0);
+    assert_int_equal(make_directories(inside, 0755, NULL), 0);
+    assert_int_equal(apply_to(&a, values, "[]", NULL, &err), 0);
+    assert_string_equal(variable_value("TEST_DIR"), empty);
+    applied_free(&a);
+    assert_int_equal(apply_to(&a, values, "[]", project, &err), 0);
+    assert_string_equal(variable_value("TEST_DIR"), inside);
+    applied_free(&a);
+}
+
 TEST(more_files_in_a_directory_than_were_planned_are_another_plan)
 {
     set_files();
@@ -352,6 +402,41 @@ TEST(another_project_is_named_by_what_differs)
         json_object_del(depends, name);
         assert_int_equal(plan_check(b, &p, &missing), -1);
         json_object_set(depends, name, value);
+    }
+}
+
+TEST(another_version_that_makes_the_same_is_no_other_machine)
+{
+    cleanup_error struct error *err = NULL;
+    cleanup_plan struct plan p = {0};
+    add_target("top");
+    set_all(NODE_STALE);
+    make_plan(GRAIN_NODE, &p);
+    json_object_set_new(p.header, "kbuild", json_string("9.9.9"));
+    assert_int_equal(plan_check(b, &p, NULL), 0);
+    // One that does not is named.
+    json_object_set_new(json_object_get(p.header, "depends"), "format", json_string("999"));
+    assert_int_equal(plan_check(b, &p, &err), -1);
+    assert_non_null(strstr(err->message, "format is "));
+    assert_non_null(strstr(err->hint, "it was planned by kbuild 9.9.9, and this is "));
+}
+
+TEST(the_registry_of_a_plan_is_a_repository)
+{
+    static const char *const wrong[][2] = {
+        {"127.0.0.1:1/kata", "127.0.0.1:1"}, {"127.0.0.1:1/kata", "127.0.0.1:1/x:tag"},
+        {"user:pw@127.0.0.1:1/kata", NULL},  {"127.0.0.1:1/../x", NULL},
+        {"127.0.0.1:1/kata:tag", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        cleanup_error struct error *err = NULL;
+        cleanup_plan struct plan p = {.header =
+                                          json_pack("{s:{s:s, s:s*}}", "registry", "artefacts",
+                                                    wrong[i][0], "builders", wrong[i][1])};
+        assert_int_equal(plan_use_registry(&p, &err), -1);
+        assert_int_equal(err->kind, ERROR_USAGE);
+        assert_non_null(strstr(err->message, "the registry of the plan: "));
+        assert_null(getenv("BUILDER_REGISTRY"));
     }
 }
 
