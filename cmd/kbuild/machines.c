@@ -206,6 +206,7 @@ static int use_project(struct global_options *g, const char *reference, struct c
         project_open(g->build.cache, reference, &c->project, err) < 0)
         return -1;
     c->plan = &c->project.plan;
+    g->build.project = reference;
     c->versions = xasprintf("%s/versions.yaml", c->project.folder);
     strlist_addf(&c->recipes, "%s/recipes", c->project.folder);
     g->build.versions = c->versions;

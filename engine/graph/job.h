@@ -45,6 +45,7 @@ struct build_options {
     bool quiet;
     bool only_results;     // the view shows where the results are, and nothing of how they came
     bool temporary_output; // the output directory is one of store_temporary()
+    const char *project;   // of a plan in a registry, whose recipes these are; or NULL
     bool resume;           // --continue: targets resume from the work that --until left
     const char *release;   // the version of Kata Containers, if a plan names it; or NULL
     bool from_plan; // for a plan of several machines: with a locked plan, sources may still come

@@ -157,6 +157,10 @@ char *list_shared_folder(const struct recipe_list *list);
 struct checkpoint;
 // What a step sees. Folders are made below `scratch`, except /build and /out with a checkpoint; the
 // struct owns the strings.
+// Of a node of a plan that is in a registry: the command that shows its log, which is pushed there.
+// The one here goes with the run, and no `kbuild shell` has the recipes. To be freed; or NULL.
+char *remote_log_command(const struct build *b, const struct node *node);
+
 struct step {
     struct sandbox sandbox;
     struct sandbox_mount mounts[64];

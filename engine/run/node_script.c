@@ -177,8 +177,8 @@ static bool is_noexec(const char *path)
 }
 
 // Runs one phase, in a sandbox of its own.
-static int run_phase(const struct node *node, struct step *s, size_t phase_index,
-                     struct error **err)
+static int run_phase(const struct build *b, const struct node *node, struct step *s,
+                     size_t phase_index, struct error **err)
 {
     const struct job *job = job_of(node);
     const struct recipe_phase *p = &job->recipe->phases[phase_index];
@@ -205,6 +205,9 @@ static int run_phase(const struct node *node, struct step *s, size_t phase_index
                               "no program can be run from %s: its file system is mounted noexec. "
                               "Put the cache elsewhere: --cache=DIR, KBUILD_CACHE",
                               s->work);
+        cleanup_free char *command = remote_log_command(b, node);
+        if (command)
+            return error_hint(err, "%s shows all that it said", command);
         return error_hint(err, "see the log, or look around in the same sandbox: kbuild shell %s",
                           job->recipe->name);
     }
@@ -234,7 +237,8 @@ static void take_summary(const struct step *s, json_t *record)
 }
 
 // Runs all phases, or the remaining ones.
-static int run_phases(const struct node *node, struct step *s, json_t *record, struct error **err)
+static int run_phases(const struct build *b, const struct node *node, struct step *s,
+                      json_t *record, struct error **err)
 {
     const struct job *job = job_of(node);
     size_t first = 0;
@@ -245,7 +249,7 @@ static int run_phases(const struct node *node, struct step *s, json_t *record, s
     }
     long long started = now_ms();
     for (size_t i = first; i < job->recipe->phase_count; i++)
-        if (run_phase(node, s, i, err) < 0)
+        if (run_phase(b, node, s, i, err) < 0)
             return -1;
     json_object_set_new(json_object_get(record, "provenance"), "script_ms",
                         json_integer(now_ms() - started));
@@ -283,7 +287,7 @@ int make_script(struct build *b, struct node *node, json_t *record, struct error
     phase("preparing");
     int result = step_prepare(b, node, scratch, NULL, &s, err);
     if (!result)
-        result = run_phases(node, &s, record, err);
+        result = run_phases(b, node, &s, record, err);
     if (!result)
         result = keep_outputs(b, node, &s, record, err);
     step_free(&s);
@@ -326,13 +330,13 @@ static int note_changes(struct checkpoint *w, struct error **err)
 }
 
 // A phase that fails keeps its folders too, for inspection; it is not counted as reached.
-static int run_and_save(const struct node *node, struct checkpoint *w, struct step *s,
-                        struct error **err)
+static int run_and_save(const struct build *b, const struct node *node, struct checkpoint *w,
+                        struct step *s, struct error **err)
 {
     free(steal(w->content)); // unknown until the phase is over
     if (checkpoint_save(node, w, err) < 0)
         return -1;
-    int result = run_phase(node, s, w->reached, err);
+    int result = run_phase(b, node, s, w->reached, err);
     if (!result)
         w->reached++;
     struct error *why = NULL;
@@ -364,7 +368,7 @@ int make_until(struct build *b, struct node *node, json_t *record, struct error 
     phase("preparing");
     int result = step_prepare(b, node, scratch, w, &s, err);
     while (!result && w->reached <= last)
-        result = run_and_save(node, w, &s, err);
+        result = run_and_save(b, node, w, &s, err);
     if (!result)
         record_output(record, "builddir", w->content, true, 0);
     step_free(&s);

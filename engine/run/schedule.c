@@ -74,6 +74,7 @@ void schedule_close(struct schedule *s)
         free(t->dependants);
         free(t->progress);
         free(t->where);
+        free(t->log_hint);
         task_forget_phases(t);
         buf_free(&t->pending);
         steplog_close(&t->log);
@@ -202,8 +203,8 @@ static struct error *failure_of(struct task *t, int status)
         return steal(t->outcome.error);
     cleanup_free char *how = process_status_text(status);
     error_set(&err, ERROR_STEP, "%s ended with %s before it was done", node_label(t->node), how);
-    if (t->log.path)
-        error_hint(&err, "see %s", t->log.path);
+    if (t->log_hint)
+        error_hint(&err, "%s", t->log_hint);
     return err;
 }
 

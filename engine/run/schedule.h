@@ -127,6 +127,7 @@ struct task {
     char *progress; // "1.2 of 3.4 MB", or NULL
     char *where;    // the machine, if that is another one; or NULL
     struct steplog log;
+    char *log_hint; // how to read it, for an error; or NULL
 
     // The result. OUTCOME_NONE: it did not run.
     struct outcome outcome;

@@ -225,6 +225,13 @@ void view_waiting(const struct task *t)
 
 enum { CI_LOG_MAX = 4 << 20 }; // bytes of a log in that of a CI's job
 
+// Its path, or what it is, if it goes with the run.
+static char *log_name(const struct task *t)
+{
+    return view.b->options.temporary_output ? xasprintf("the log of %s", node_label(t->node))
+                                            : xstrdup(t->log.path);
+}
+
 // The machine of a CI's job is gone when somebody looks: there the whole log is kept, too, in a
 // group.
 static void show_whole_log(const struct task *t, size_t tail)
@@ -235,7 +242,8 @@ static void show_whole_log(const struct task *t, size_t tail)
     bool whole = steplog_end_of(&t->log, CI_LOG_MAX, &text);
     if (text.len <= tail)
         return;
-    cleanup_free char *title = xasprintf("%s of %s", whole ? "all" : "the end", t->log.path);
+    cleanup_free char *name = log_name(t);
+    cleanup_free char *title = xasprintf("%s of %s", whole ? "all" : "the end", name);
     ci_group_begin(title, true);
     print_text(stderr, text.data, text.len);
     ci_group_end();
@@ -249,7 +257,8 @@ static void show_log_tail(const struct task *t)
     if (!text.len)
         return;
     show_whole_log(t, text.len);
-    print_to(stderr, "---- the last lines of %s\n", t->log.path);
+    cleanup_free char *name = log_name(t);
+    print_to(stderr, "---- the last lines of %s\n", name);
     print_text(stderr, text.data, text.len);
     print_to(stderr, "----\n");
 }

@@ -327,6 +327,22 @@ push_directory() { # DIRECTORY TREE
   [[ "$output" == *"the key of app:x86_64 is not known yet"* ]]
 }
 
+@test "the log of a failure with a project in the registry: what is said of it can be done" {
+  noisy bad '' 'echo THE-REASON; exit 9'
+  project=$(push_project bad)
+  run on one run bad:x86_64 --plan="oci:$project"
+  echo "$output"
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"---- the last lines of the log of bad"*THE-REASON* ]]
+  # Neither the file, which goes with the run, nor a shell, for which the recipes are missing.
+  [[ "$output" != *"last lines of /"* ]]
+  [[ "$output" != *"kbuild shell"* ]]
+  hint=$(sed -n 's/^kbuild: hint: \(.*\) shows all that it said$/\1/p' <<<"$output")
+  [ "$hint" = "kbuild log bad:x86_64 --remote --plan=oci:$project" ]
+  read -ra words <<<"${hint#kbuild }"
+  on two "${words[@]}" | grep THE-REASON
+}
+
 @test "a full disk is a fault of the machine, and not of the step" {
   [ "$(id -u)" -eq 0 ] || skip "mounting needs root"
   # The step itself removes what it could not finish, as a compiler does.
