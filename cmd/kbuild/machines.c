@@ -4,9 +4,11 @@
 
 #include "base/file.h"
 #include "run/plan_file.h"
+#include "share/share.h"
 #include "spread/spread.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -249,15 +251,9 @@ static void blame_plan(struct error **err)
         (*err)->kind = ERROR_USAGE;
 }
 
-static struct node *open_planned(struct global_options *g, const struct chosen_plan *c,
-                                 const char *id, struct build **out, struct error **err)
+static struct node *open_line(struct global_options *g, const struct chosen_plan *c,
+                              const json_t *line, struct build **out, struct error **err)
 {
-    const json_t *line = plan_node(c->plan, id);
-    if (!line) {
-        error_set(err, ERROR_USAGE, "the plan has no node %s", id);
-        error_hint(err, "the plan lists what was left to do when it was made");
-        return NULL;
-    }
     if (plan_use_registry(c->plan, err) < 0)
         return NULL;
     source_choices_free(&g->choices);
@@ -271,17 +267,50 @@ static struct node *open_planned(struct global_options *g, const struct chosen_p
     return node;
 }
 
+// A node without a line: with the grain of artifacts it is made along with one that has a line.
+static struct node *open_inner(struct global_options *g, const struct chosen_plan *c,
+                               const char *id, struct build **out)
+{
+    for (size_t i = 0; i < json_array_size(c->plan->nodes); i++) {
+        cleanup_error struct error *ignored = NULL;
+        const json_t *line = json_array_get(c->plan->nodes, i);
+        struct node *node = open_line(g, c, line, out, &ignored);
+        node = node ? graph_find(build_graph(*out), id) : NULL;
+        if (node)
+            return node;
+        if (*out)
+            build_close(steal(*out));
+    }
+    return NULL;
+}
+
+// `inner`: also a node that is made along.
+static struct node *open_planned(struct global_options *g, const struct chosen_plan *c,
+                                 const char *id, bool inner, struct build **out, struct error **err)
+{
+    const json_t *line = plan_node(c->plan, id);
+    if (line)
+        return open_line(g, c, line, out, err);
+    struct node *node =
+        inner && plan_grain_of(c->plan) == GRAIN_ARTIFACT ? open_inner(g, c, id, out) : NULL;
+    if (!node) {
+        error_set(err, ERROR_USAGE, "the plan has no node %s", id);
+        error_hint(err, "the plan lists what was left to do when it was made");
+    }
+    return node;
+}
+
 static struct build *open_again(void *context, struct error **err)
 {
     return build_open(context, err);
 }
 
-static struct node *open_node(struct global_options *g, const char *id, struct chosen_plan *c,
-                              struct build **out, struct error **err)
+static struct node *open_node(struct global_options *g, const char *id, bool inner,
+                              struct chosen_plan *c, struct build **out, struct error **err)
 {
     const char *from = option_value(g, "--plan");
     if (from)
-        return read_plan(g, from, c, err) < 0 ? NULL : open_planned(g, c, id, out, err);
+        return read_plan(g, from, c, err) < 0 ? NULL : open_planned(g, c, id, inner, out, err);
     setenv("PUSH_TO_REGISTRY", "yes", 0);
     g->build.from_plan = true;
     return plan_search(open_again, &g->build, id, out, err);
@@ -296,7 +325,7 @@ int verb_run(struct global_options *g, struct strlist *words, struct error **err
     if (option_given(g, "--plan") && option_given(g, "--grain"))
         return usage_error(err, "run",
                            "give only one of --plan and --grain: the plan has its own grain");
-    struct node *node = open_node(g, words->items[0], &c, &b, err);
+    struct node *node = open_node(g, words->items[0], false, &c, &b, err);
     int result = -1;
     if (node && (!c.plan || plan_check_signing(b, c.plan, err) == 0)) {
         bool evaluated = build_evaluate(b, true, err) == 0;
@@ -326,15 +355,14 @@ static int no_log(const struct node *node, struct error **err)
 
 static int print_remote_log(struct build *b, struct node *node, struct error **err)
 {
-    int fd = -1;
-    cleanup_free char *about = NULL;
-    int found = build_remote_log(b, node, &fd, &about, err);
+    cleanup_pushed_log struct pushed_log log = {0};
+    int found = build_remote_log(b, node, &log, err);
     if (found <= 0)
         return found ? found : no_log(node, err);
-    cleanup_fclose FILE *f = fdopen(fd, "r");
+    cleanup_fclose FILE *f = fdopen(fcntl(log.fd, F_DUPFD_CLOEXEC, 0), "r");
     if (!f)
-        out_of_memory();
-    log_note("%s", about);
+        return error_errno(err, errno, "reading the log of %s", node->id);
+    log_note("%s", log.about);
     print_stream(stdout, f);
     return ferror(f) ? error_errno(err, errno, "reading the log of %s", node->id) : 0;
 }
@@ -346,7 +374,7 @@ int log_of_machines(struct global_options *g, const char *id, struct error **err
     g->build.from_plan = true;
     struct node *node = NULL;
     if (strchr(id, ':') || option_given(g, "--plan")) {
-        node = open_node(g, id, &c, &b, err);
+        node = open_node(g, id, true, &c, &b, err);
     } else {
         b = build_open(&g->build, err);
         node = b ? build_add_target(b, id, err) : NULL;

@@ -10,6 +10,11 @@
 
 #include <string.h>
 
+static bool is_there(const struct node *node)
+{
+    return node->state == NODE_SHARED || node->state == NODE_CACHED || node_is_unshared(node);
+}
+
 // ---- querying the shared cache ----
 
 int build_ask_shared(struct build *b, struct error **err)
@@ -32,11 +37,31 @@ int build_ask_shared(struct build *b, struct error **err)
     return result;
 }
 
-int build_remote_log(struct build *b, struct node *node, int *out, char **about, struct error **err)
+static int failed_input_log(struct build *b, const struct node *node, struct pushed_log *out,
+                            struct error **err)
+{
+    int found = 0;
+    for (size_t i = 0; i < node->need_count && !found; i++) {
+        const struct node *input = node->needs[i].node;
+        if (input->kind == NODE_ARTIFACT || node_is_folder(input) || is_there(input))
+            continue;
+        found = *input->key ? remote_log_open(b, input, out, err) : 0;
+        if (found > 0 && !out->failed) {
+            pushed_log_close(out);
+            found = 0;
+        }
+        if (!found)
+            found = failed_input_log(b, input, out, err);
+    }
+    return found;
+}
+
+int build_remote_log(struct build *b, struct node *node, struct pushed_log *out, struct error **err)
 {
     if (build_ask_shared(b, err) < 0)
         return -1;
-    return *node->key ? remote_log_open(b, node, out, about, err) : 0;
+    int found = *node->key ? remote_log_open(b, node, out, err) : 0;
+    return found ? found : failed_input_log(b, node, out, err);
 }
 
 // ---- what the keys depend on ----
@@ -216,11 +241,6 @@ struct planned {
     json_t *costs; // by id
     long long *path_ms;
 };
-
-static bool is_there(const struct node *node)
-{
-    return node->state == NODE_SHARED || node->state == NODE_CACHED || node_is_unshared(node);
-}
 
 // `unresolved`: the lock does not resolve an input that is made with the node.
 static const char *plan_state(const struct node *node, bool unresolved)

@@ -60,7 +60,9 @@ char *plan_unresolved(const struct plan *p);
 int build_run_node(struct build *b, struct node *node, enum plan_grain grain, struct error **err);
 
 // The log that build_run_node() pushed for the node's key of today, as remote_log_open() gives it.
-int build_remote_log(struct build *b, struct node *node, int *out, char **about,
+// If there is none, that of an input that failed and is no artifact: it may have been made along.
+struct pushed_log;
+int build_remote_log(struct build *b, struct node *node, struct pushed_log *out,
                      struct error **err);
 
 // ---- the project of a plan ----

@@ -85,7 +85,7 @@ static const char *annotation_of(const json_t *manifest, const char *name)
 }
 
 // 1, 0, -1
-static int get_log(struct registry *registry, const struct node *node, int *out, char **about,
+static int get_log(struct registry *registry, const struct node *node, struct pushed_log *out,
                    struct error **err)
 {
     cleanup_buf struct buf text = {0};
@@ -108,18 +108,27 @@ static int get_log(struct registry *registry, const struct node *node, int *out,
         return 0;
     if (lseek(fd, 0, SEEK_SET) < 0)
         return error_errno(err, errno, "reading a log");
-    *about = xasprintf("the log of %s, key %.12s: %s by %s", node->id, node->key,
-                       annotation_of(manifest, "kbuild.result"),
-                       annotation_of(manifest, "kbuild.built-by"));
-    *out = steal_fd(&fd);
+    const char *result = annotation_of(manifest, "kbuild.result");
+    out->about = xasprintf("the log of %s, key %.12s: %s by %s", node->id, node->key, result,
+                           annotation_of(manifest, "kbuild.built-by"));
+    out->failed = !strcmp(result, "failed");
+    out->fd = steal_fd(&fd);
     return 1;
 }
 
-int remote_log_open(struct build *b, const struct node *node, int *out, char **about,
+void pushed_log_close(struct pushed_log *log)
+{
+    if (log->about)
+        close(log->fd);
+    free(log->about);
+    *log = (struct pushed_log){0};
+}
+
+int remote_log_open(struct build *b, const struct node *node, struct pushed_log *out,
                     struct error **err)
 {
     struct registry *registry = remote_repository(b->remote, node, false, err);
-    int found = registry ? get_log(registry, node, out, about, err) : -1;
+    int found = registry ? get_log(registry, node, out, err) : -1;
     if (registry)
         registry_close(registry);
     return found < 0 ? error_wrap(err, "the log of %s", node->id) : found;

@@ -105,9 +105,16 @@ int artifact_pull(struct store *s, const char *reference, struct artifact *out, 
 // MiB.
 int remote_log_push(struct build *b, const struct node *node, int log, bool failed,
                     struct error **err);
-// The log that was pushed last for the node's key. 1: *out is a descriptor, to be closed, and
-// *about a line on it for people, to be freed; 0: there is none; -1.
-int remote_log_open(struct build *b, const struct node *node, int *out, char **about,
+// The log that was pushed last for the node's key. 1: *out is it, to be closed; 0: there is none;
+// -1.
+struct pushed_log {
+    char *about; // a line on it for people: "the log of ID, key KEY: failed by MACHINE"; NULL: none
+    int fd;
+    bool failed;
+};
+void pushed_log_close(struct pushed_log *log);
+#define cleanup_pushed_log __attribute__((cleanup(pushed_log_close)))
+int remote_log_open(struct build *b, const struct node *node, struct pushed_log *out,
                     struct error **err);
 
 // ---- entries ----

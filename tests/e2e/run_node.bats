@@ -343,6 +343,35 @@ push_directory() { # DIRECTORY TREE
   on two "${words[@]}" | grep THE-REASON
 }
 
+@test "with the grain of artifacts the log of an input that failed is found by both names" {
+  mkdir -p recipes/common
+  printf '%s\n' 'echo THE-REASON >&2; exit 4' >recipes/common/list.sh
+  make_recipe one 'shared: [common]
+sources:
+  things: {list: shared/common/list.sh}'
+  kb lock one
+  kb plan --remote --json --grain=artifact --push one >plan 2>messages
+  project=$(sed -n 's/^kbuild: the project is //p' messages)
+  [ "$(jq -r 'select(.node) | .node' plan)" = one:x86_64 ]
+  run on one run one:x86_64 --plan="oci:$project"
+  echo "$output"
+  [ "$status" -eq 3 ]
+  inner=$(kb plan --remote --json one | jq -r 'select(.kind == "source") | .node')
+  [[ "$output" == *"hint: kbuild log $inner --remote --plan=oci:$project shows all that it said"* ]]
+  for node in one:x86_64 "$inner"; do
+    run on two log "$node" --remote --plan="oci:$project"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"the log of $inner, key "*": failed by "*THE-REASON* ]]
+  done
+  # It is no job, and another name is none either.
+  run on two run "$inner" --plan="oci:$project"
+  [ "$status" -eq 2 ]
+  run on two log source:other:000000000000 --remote --plan="oci:$project"
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"the plan has no node source:other:000000000000"* ]]
+}
+
 @test "a full disk is a fault of the machine, and not of the step" {
   [ "$(id -u)" -eq 0 ] || skip "mounting needs root"
   # The step itself removes what it could not finish, as a compiler does.

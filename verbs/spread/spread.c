@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/print.h"
+#include "share/share.h"
 #include "spread/internal.h"
 
 #include <string.h>
@@ -65,16 +66,16 @@ static int make_plan(const struct spread_request *r, struct build *b, bool again
 
 // ---- after a failure ----
 
-static void print_tail(const char *id, FILE *f)
+static void print_tail(const struct pushed_log *log)
 {
     cleanup_buf struct buf text = {0};
-    if (fd_read_all(fileno(f), "a log", LOG_MAX, &text, NULL) < 0 || !text.len)
+    if (fd_read_all(log->fd, "a log", LOG_MAX, &text, NULL) < 0 || !text.len)
         return;
     size_t from = text.len - 1;
     for (size_t lines = 0; from > 0; from--)
         if (text.data[from - 1] == '\n' && ++lines == TAIL_LINES)
             break;
-    print_to(stderr, "---- the last lines of the log of %s\n", id);
+    print_to(stderr, "---- the last lines of %s\n", log->about);
     print_text(stderr, text.data + from, text.len - from);
     print_to(stderr, "----\n");
 }
@@ -87,14 +88,10 @@ static void show_logs(const struct spread_request *r, const struct strlist *fail
     if (b)
         b->options.locked = true;
     for (size_t i = 0; b && i < failed->n; i++) {
-        int fd = -1;
-        cleanup_free char *about = NULL;
+        cleanup_pushed_log struct pushed_log log = {0};
         struct node *node = graph_find(build_graph(b), failed->items[i]);
-        if (!node || build_remote_log(b, node, &fd, &about, NULL) <= 0)
-            continue;
-        cleanup_fclose FILE *f = fdopen(fd, "r");
-        if (f)
-            print_tail(node->id, f);
+        if (node && build_remote_log(b, node, &log, NULL) > 0)
+            print_tail(&log);
     }
     if (b) {
         build_keep_costs(b);
