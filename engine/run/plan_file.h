@@ -49,10 +49,6 @@ void plan_print(const struct plan *p, struct buf *out);
 // 2 more"); to be freed. NULL: none. Other machines could not make them.
 char *plan_unresolved(const struct plan *p);
 
-// In the error of a node that cannot be made since an input is missing (ERROR_AGAIN): a later try
-// finds the input only if somebody has made it meanwhile.
-#define INPUT_LOST "is in no cache"
-
 // Makes one node of the graph, which has been evaluated: from inputs that are in the store or the
 // shared cache, and of those only the ones that `grain` includes are made. What another machine
 // made meanwhile is found. Result, record and log are pushed, the log also after a failure.

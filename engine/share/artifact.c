@@ -222,7 +222,7 @@ static int get_manifest(struct store *s, const char *hex, struct registry *regis
                                "ARTEFACT_REGISTRY_PASSWORD)");
     }
     if (!found)
-        return error_set(err, ERROR_AGAIN, "the registry does not have it");
+        return error_set(err, ERROR_AGAIN, "it " INPUT_LOST ": the registry does not have it");
     return store_put_bytes(s, out->data, out->len, digest, err);
 }
 
@@ -259,7 +259,8 @@ static int get_tree(struct store *s, struct registry *registry, const json_t *la
     if (fd < 0 || registry_pull_blobs(registry, &blob, 1, err) < 0)
         return -1;
     if (blob.missing)
-        return error_set(err, ERROR_AGAIN, "the registry lost its layer %s", name);
+        return error_set(err, ERROR_AGAIN, "its layer %s " INPUT_LOST ": the registry lost it",
+                         name);
     return unpack_into_store(s, &blob, &out->trees[out->n - 1], err);
 }
 

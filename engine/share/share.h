@@ -26,6 +26,10 @@
 
 #include <stdbool.h>
 
+// In the error of what cannot be made since something is missing that others make or push, an input
+// or the project (ERROR_AGAIN): a later try finds it only if somebody has done that meanwhile.
+#define INPUT_LOST "is in no cache"
+
 // ---- a run ----
 
 struct remote {

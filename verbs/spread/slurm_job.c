@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes what sbatch gets for one job: its script and its options.
+#include "share/share.h"
 #include "spread/internal.h"
 
 char *job_script(const struct job_request *job, const char *mark)
@@ -18,7 +19,7 @@ char *job_script(const struct job_request *job, const char *mark)
                "  %s 2>\"$said\" 9>&- || status=$?\n"
                "  cat \"$said\" >&2\n"
                "  [ \"$status\" = 75 ] && [ \"$pause\" != 0 ] || break\n"
-               "  # No pause brings back an input: another job has to make it.\n"
+               "  # No pause brings back an input or the project: others have to make it.\n"
                "  ! grep -q '^kbuild: error: .*" INPUT_LOST "' \"$said\" || break\n"
                "  sleep \"$pause\"\n"
                "done\n"
