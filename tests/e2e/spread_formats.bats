@@ -132,6 +132,40 @@ X
   same_as_one_machine
 }
 
+@test "slurm: the script takes its jobs back when a signal ends it, the one in flight too" {
+  # The second answer is late. What sbatch got it keeps, whatever happens to its terminal.
+  cat >bin/sbatch <<'X'
+#!/bin/sh
+cat >/dev/null
+n=$(($(cat count 2>/dev/null || echo 0) + 1))
+echo $n >count
+[ $n != 2 ] || sleep 1
+echo "$n;cluster"
+X
+  printf '#!/bin/sh\necho "$@" >>cancelled\n' >bin/scancel
+  chmod +x bin/sbatch bin/scancel
+  kb plan --remote --format=slurm --push image >submit.sh
+  shellcheck -s sh submit.sh
+  for signal in HUP:129 INT:130 TERM:143; do
+    for whom in "" -; do # the script alone, or all of its terminal
+      rm -f count cancelled
+      env --default-signal=HUP,INT,TERM setsid sh submit.sh 3>&- &
+      pid=$!
+      for _ in $(seq 100); do
+        [ "$(cat count 2>/dev/null)" != 2 ] || break
+        sleep 0.05
+      done
+      kill -s "${signal%:*}" -- "$whom$pid"
+      status=0
+      wait "$pid" || status=$?
+      echo "$signal $whom: $status, $(cat cancelled)"
+      [ "$status" -eq "${signal#*:}" ]
+      [ "$(cat count)" -eq 2 ]
+      [ "$(cat cancelled)" = "1 2" ]
+    done
+  done
+}
+
 # ---- GitHub ----
 
 @test "github: the workflow refers to outputs that the plan prints, within GitHub's limits" {

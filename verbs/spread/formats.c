@@ -9,12 +9,18 @@
 
 // ---- Slurm ----
 
-// If one submission fails, none is left.
+// If one submission fails, or a signal ends the script, none is left. A shell does not run the trap
+// of EXIT after a signal (dash), so signals are noted, and seen when a submission has been
+// answered: sbatch ignores them, as its number would be lost.
 static const char slurm_head[] =
     "#!/bin/sh\n"
     "# Submits a plan of kbuild to Slurm: sh FILE [OPTION OF SBATCH]...\n"
     "set -eu\n"
     "jobs=\n"
+    "stop=\n"
+    "trap 'stop=129' HUP\n"
+    "trap 'stop=130' INT\n"
+    "trap 'stop=143' TERM\n"
     "trap '[ -z \"$jobs\" ] || scancel $jobs' EXIT\n";
 
 static void print_submission(const struct job_list *l, size_t at, struct buf *out)
@@ -27,13 +33,15 @@ static void print_submission(const struct job_list *l, size_t at, struct buf *ou
         strlist_addf(&after, "$job_%zu", job->needs[i] + 1);
     job_sbatch_dependency(&after, &dependency);
     buf_printf(out, "\n# %s\nscript=$(cat <<'KBUILD'\n%sKBUILD\n)\n", job->id, script);
-    buf_puts(out, "number=$(printf '%s\\n' \"$script\" | sbatch");
+    buf_puts(out, "number=$(trap '' HUP INT TERM; printf '%s\\n' \"$script\" | sbatch");
     for (size_t i = 0; i < options.n; i++) {
         buf_puts(out, " ");
         shell_quote(out, options.items[i]);
     }
     // sbatch prints NUMBER[;CLUSTER].
-    buf_printf(out, " \"%s\" \"$@\")\njob_%zu=${number%%%%;*}\njobs=\"$jobs $job_%zu\"\n",
+    buf_printf(out,
+               " \"%s\" \"$@\")\njob_%zu=${number%%%%;*}\njobs=\"$jobs $job_%zu\"\n"
+               "[ -z \"$stop\" ] || exit \"$stop\"\n",
                dependency.items[0], at + 1, at + 1);
 }
 
