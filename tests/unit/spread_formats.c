@@ -298,6 +298,30 @@ TEST(gitlab_pipeline)
     assert_string_equal(json_string_value(json_object_get(b, "resource_group")), "b/x");
 }
 
+// `n` nodes, and one that needs them all.
+static char *plan_of_needs(size_t n)
+{
+    cleanup_buf struct buf text = {0}, needs = {0};
+    buf_puts(&text, HEADER(""));
+    for (size_t i = 0; i < n; i++) {
+        buf_printf(&text, LINE("n%zu:x", "", ""), i, i);
+        buf_printf(&needs, "%s\"n%zu:x\"", i ? "," : "", i);
+    }
+    buf_printf(&text, LINE("top:x", "%s", ""), needs.data);
+    return buf_take(&text);
+}
+
+TEST(gitlab_50_needs_and_no_more)
+{
+    cleanup_free char *plan = plan_of_needs(50), *more = plan_of_needs(51);
+    cleanup_free char *text = printed("gitlab", plan, NULL);
+    json_auto_t *top = json_after(text, "\n\"top:x\": ");
+    assert_int_equal(json_array_size(json_object_get(top, "needs")), 50);
+    cleanup_free char *message = refused("gitlab", more);
+    assert_has(message, "top:x needs 51 jobs, and a job of GitLab at most 50");
+    assert_has(message, "--grain=artifact");
+}
+
 TEST(nothing_to_do)
 {
     static const char plan[] = HEADER("");

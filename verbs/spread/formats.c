@@ -167,6 +167,21 @@ static char *plain_name(const char *id)
 
 // ---- GitLab ----
 
+enum { GITLAB_NEEDS = 50 }; // of a job, by GitLab's limit (ci_needs_size_limit)
+
+static int check_needs(const struct job_list *l, struct error **err)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        const struct job_request *job = &l->items[i];
+        if (job->need_count <= GITLAB_NEEDS)
+            continue;
+        error_user(err, "%s needs %zu jobs, and a job of GitLab at most %d", job->id,
+                   job->need_count, GITLAB_NEEDS);
+        return fewer(err);
+    }
+    return 0;
+}
+
 static json_t *gitlab_tags(const struct job_request *job)
 {
     json_t *tags = json_array();
@@ -195,6 +210,8 @@ static json_t *gitlab_job(const struct job_list *l, const struct job_request *jo
 // A key of YAML a line, its value in JSON. A pipeline without jobs would be an error.
 static int print_gitlab(const struct job_list *l, struct buf *out, struct error **err)
 {
+    if (check_needs(l, err) < 0)
+        return -1;
     buf_puts(out, "# A child pipeline of GitLab, from a plan of kbuild.\nstages: [kbuild]\n");
     if (!l->n)
         buf_puts(out, "all is there:\n  stage: kbuild\n  script: ['true']\n");
