@@ -76,6 +76,11 @@ char *build_log_path(const struct build_options *o, const char *label)
     return path;
 }
 
+char *remote_log_command(const struct build_options *o, const char *id)
+{
+    return o->project ? xasprintf("kbuild log %s --remote --plan=oci:%s", id, o->project) : NULL;
+}
+
 // ---- builder ----
 // Makes the image of a builder from its tree.
 

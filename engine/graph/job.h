@@ -228,6 +228,9 @@ bool node_is_unshared(const struct node *node);
 const struct arch *node_arch(const struct node *node);
 // The path of the log with this label; to be freed.
 char *build_log_path(const struct build_options *o, const char *label);
+// Of a node of a plan that is in a registry: the command that shows its log, which is pushed there.
+// The one here goes with the run, and no `kbuild shell` has the recipes. To be freed; or NULL.
+char *remote_log_command(const struct build_options *o, const char *id);
 
 // ---- record.c ----
 void record_output(json_t *record, const char *name, const char *digest, bool tree, uint64_t size);

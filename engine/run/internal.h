@@ -59,6 +59,11 @@ char *builder_image_variable(const struct recipe_builder *builder);
 // What keys depend on that differs between machines and checkouts: name -> text.
 json_t *plan_depends(struct build *b, struct error **err);
 
+// ---- plan_match.c ----
+// The error (ERROR_USAGE) that something is other here than the plan says; NULL: it is not set.
+// Returns -1.
+int plan_mismatch(const char *what, const char *planned, const char *here, struct error **err);
+
 // Copies the folders of the user into the store, as steps will see them, so that the keys of what
 // is made of them are known.
 int build_copy_folders(struct build *b, struct error **err);
@@ -157,10 +162,6 @@ char *list_shared_folder(const struct recipe_list *list);
 struct checkpoint;
 // What a step sees. Folders are made below `scratch`, except /build and /out with a checkpoint; the
 // struct owns the strings.
-// Of a node of a plan that is in a registry: the command that shows its log, which is pushed there.
-// The one here goes with the run, and no `kbuild shell` has the recipes. To be freed; or NULL.
-char *remote_log_command(const struct build *b, const struct node *node);
-
 struct step {
     struct sandbox sandbox;
     struct sandbox_mount mounts[64];

@@ -12,13 +12,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-char *remote_log_command(const struct build *b, const struct node *node)
-{
-    return b->options.project
-               ? xasprintf("kbuild log %s --remote --plan=oci:%s", node->id, b->options.project)
-               : NULL;
-}
-
 static int open_last(struct build *b, const char *path, struct error **err)
 {
     cleanup_free char *shown = xasprintf("%s/logs", b->options.output);

@@ -280,7 +280,7 @@ static int run_tool(struct disk_work *w, const char *command, const struct strli
         error_set(err, ERROR_STEP, "%s ended with %s: %s", argv.items[0], how, messages->data);
     else
         error_set(err, ERROR_STEP, "%s ended with %s; see the log", argv.items[0], how);
-    cleanup_free char *shows = remote_log_command(w->b, w->node);
+    cleanup_free char *shows = remote_log_command(&w->b->options, w->node->id);
     if (!step_disk_is_full(w->scratch, err) && shows)
         error_hint(err, "%s shows all that it said", shows);
     return -1;

@@ -192,7 +192,7 @@ static int script_failed(const struct list_run *l, int status, struct error **er
               job_of(l->node)->list->script, how);
     if (step_disk_is_full(l->scratch, err))
         return -1;
-    cleanup_free char *command = remote_log_command(l->b, l->node);
+    cleanup_free char *command = remote_log_command(&l->b->options, l->node->id);
     if (command)
         return error_hint(err, "%s shows all that it said", command);
     return error_hint(err, "what it said is in the log: kbuild log \"%s\"", node_label(l->node));

@@ -205,7 +205,7 @@ static int run_phase(const struct build *b, const struct node *node, struct step
                               "no program can be run from %s: its file system is mounted noexec. "
                               "Put the cache elsewhere: --cache=DIR, KBUILD_CACHE",
                               s->work);
-        cleanup_free char *command = remote_log_command(b, node);
+        cleanup_free char *command = remote_log_command(&b->options, node->id);
         if (command)
             return error_hint(err, "%s shows all that it said", command);
         return error_hint(err, "see the log, or look around in the same sandbox: kbuild shell %s",

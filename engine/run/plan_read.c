@@ -18,14 +18,10 @@ static bool is_item(const json_t *array, const char *name)
     return false;
 }
 
-static int mismatch(const char *what, const char *planned, const char *here, struct error **err)
+static int other_trusted(const char *planned, const char *here, struct error **err)
 {
-    error_set(err, ERROR_USAGE,
-              "the plan does not match this machine: %s is %s here, and %s in "
-              "the plan",
-              what, here && *here ? here : "not set", planned && *planned ? planned : "not set");
-    return error_hint(err, "its results would have other keys: plan again with this project, or "
-                           "use a machine like the one that planned");
+    plan_mismatch("a key of KBUILD_TRUSTED_KEYS", planned, here, err);
+    return error_hint(err, "set KBUILD_TRUSTED_KEYS to the public keys that the planner has");
 }
 
 // What this machine signs is made of what it trusts, so it has to trust those whom the planner
@@ -42,10 +38,10 @@ static int check_trusted(const struct build *b, const json_t *keys, struct error
     trusted_keys_names(b->trusted, &names);
     for (size_t i = 0; i < json_array_size(keys); i++)
         if (!strlist_has(&names, plan_item(keys, i)))
-            return mismatch("a key of KBUILD_TRUSTED_KEYS", plan_item(keys, i), NULL, err);
+            return other_trusted(plan_item(keys, i), NULL, err);
     for (size_t i = 0; i < names.n; i++)
         if (!is_item(keys, names.items[i]))
-            return mismatch("a key of KBUILD_TRUSTED_KEYS", NULL, names.items[i], err);
+            return other_trusted(NULL, names.items[i], err);
     return 0;
 }
 
@@ -64,7 +60,7 @@ int plan_check_signing(struct build *b, const struct plan *p, struct error **err
     if (signature_make(b->remote->signing_key, &text, &s, err) < 0)
         return error_wrap(err, "KBUILD_SIGNING_KEY");
     if (!is_item(keys, s.key))
-        return mismatch("the signing key", "another one", s.key, err);
+        return plan_mismatch("the signing key", "another one", s.key, err);
     return check_trusted(b, keys, err);
 }
 
@@ -93,7 +89,7 @@ int plan_check(struct build *b, const struct plan *p, struct error **err)
         const char *text = json_string_value(json_object_get(planned, name));
         if (text && !strcmp(text, json_string_value(value)))
             continue;
-        mismatch(name, text, json_string_value(value), err);
+        plan_mismatch(name, text, json_string_value(value), err);
         return other_version(p, err);
     }
     return 0;
@@ -151,7 +147,7 @@ static int set_files(const char *name, const json_t *value, const char *project,
         if (digest_regular(here, found, err) < 0)
             return of_plan(name, err);
         if (strcmp(found, digest) != 0)
-            return mismatch(here, digest, found, err);
+            return plan_mismatch(here, digest, found, err);
         buf_printf(&text, "%s%s", i ? "," : "", here);
     }
     cleanup_free char *folder = directory ? variable_folder(name, value, project) : NULL;
@@ -168,7 +164,7 @@ static int set_files(const char *name, const json_t *value, const char *project,
 static int other_value(const char *name, const char *planned, const char *here, bool project,
                        struct error **err)
 {
-    return mismatch(name, planned, project ? "another text" : here, err);
+    return plan_mismatch(name, planned, project ? "another text" : here, err);
 }
 
 static int set_variable(const char *name, const json_t *value, const char *project,
@@ -362,7 +358,7 @@ static int set_or_compare(const char *name, const char *text, struct error **err
 {
     const char *set = getenv(name);
     if (set && *set && strcmp(set, text) != 0)
-        return mismatch(name, text, set, err);
+        return plan_mismatch(name, text, set, err);
     setenv(name, text, 1);
     return 0;
 }

@@ -166,7 +166,7 @@ static int open_log(void *context, struct task *t, struct error **err)
         free(path);
         return -1;
     }
-    cleanup_free char *command = remote_log_command(r->b, t->node);
+    cleanup_free char *command = remote_log_command(&r->b->options, t->node->id);
     free(t->log_hint);
     t->log_hint =
         command ? xasprintf("%s shows all that it said", command) : xasprintf("see %s", path);

@@ -90,6 +90,15 @@ int entry_trusted(struct remote *r, struct registry *registry, const struct node
 // 1: signed by the signing key, or there is no key; 0: not; -1: error.
 int entry_signed(const struct remote *r, const struct node *node, const struct entry *e,
                  struct error **err);
+// Whether a record is of something that came from a registry; and whether that is signed by one of
+// the keys, or named by its digest.
+bool record_from_registry(const struct node *node, const json_t *record);
+bool record_signed(const struct trusted_keys *keys, const struct node *node, const json_t *record);
+// The signature of the pushed manifest.
+int entry_refer_signature(const struct remote *r, const struct node *node, const struct entry *e,
+                          struct referrers *out, struct error **err);
+
+// ---- signing.c ----
 // 1: this machine may sign the result, which is in its store: it was made here, and so was all that
 // went into it, or a key that the signer trusts signed that (KBUILD_TRUSTED_KEYS; without it, the
 // signing key itself). 0: not, and *which came from elsewhere, or is NULL if there is no key; -1.
@@ -97,9 +106,6 @@ int remote_may_sign(struct build *b, const struct node *node, const json_t *reco
                     const struct node **which, struct error **err);
 // Whether two records of one key have the same outputs.
 bool records_agree(const json_t *one, const json_t *other);
-// The signature of the pushed manifest.
-int entry_refer_signature(const struct remote *r, const struct node *node, const struct entry *e,
-                          struct referrers *out, struct error **err);
 
 // ---- pull.c ----
 // The most that the content of a layer of this size may have.

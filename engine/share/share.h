@@ -9,6 +9,7 @@
 //   log.c        logs beside entries
 //   artifact.c   trees as artifacts of their own, by digest
 //   trust.c      signatures of entries, and of results in the local cache
+//   signing.c    what this machine may sign
 //   signature.c  Ed25519 keys and signatures
 //
 // An unusable registry never fails a build: the first failure is one warning, and the rest of the
