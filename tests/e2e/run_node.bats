@@ -350,8 +350,7 @@ push_directory() { # DIRECTORY TREE
 sources:
   things: {list: shared/common/list.sh}'
   kb lock one
-  kb plan --remote --json --grain=artifact --push one >plan 2>messages
-  project=$(sed -n 's/^kbuild: the project is //p' messages)
+  project=$(push_project --grain=artifact one)
   [ "$(jq -r 'select(.node) | .node' plan)" = one:x86_64 ]
   run on one run one:x86_64 --plan="oci:$project"
   echo "$output"
@@ -605,6 +604,21 @@ referred() { # target
   manifest cached-artefacts/var "kbuild-$(field var:x86_64 .key)" | jq -e .layers
   cd empty
   HOME=$PROJECT "$KBUILD" --versions ../versions.yaml --recipes ../recipes --cache "$PROJECT/c" -o "$PROJECT/b" run var:x86_64 --plan=../plan
+}
+
+@test "a tool of the machine that is another one is another key, and nothing is made" {
+  make_recipe tooled '' 'mkdir -p /out/tooled/opt; factor 6 >/out/tooled/opt/tooled'
+  sed -i 's/tools: \[bash\]/tools: [bash, factor]/' recipes/tooled/recipe.yaml
+  plan tooled
+  printf '#!/bin/sh\necho two\n' >factor
+  chmod +x factor
+  mkdir -p machine-one
+  HOME=$PROJECT/machine-one run bwrap --dev-bind / / --bind factor "$(command -v factor)" "$KBUILD" --cache "$PROJECT/machine-one/cache" \
+    -o "$PROJECT/machine-one/build" run tooled:x86_64 --plan=plan
+  echo "$output"
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"the key of tooled:x86_64 is "*"hint: "*"with --builder=host, a tool of this machine is another one"* ]]
+  [ "$(steps one)" = "" ]
 }
 
 @test "an edited plan that this project cannot follow does not match" {
