@@ -84,10 +84,11 @@ int check_planned_key(const struct node *node, struct error **err)
             return error_hint(err, "its input %s has the key %s here, and %s in the plan",
                               input->id, input->key, job_of(input)->planned_key);
     }
-    return error_hint(err,
-                      "if nothing was changed, an input has other bytes here than where it was "
-                      "planned: it was made twice, and is not reproducible. Plan again, or "
-                      "let a machine make it whose cache has none of the inputs");
+    return error_hint(
+        err, "if nothing was changed, either an input was made twice, is not reproducible, "
+             "and has other bytes here: plan again, or let a machine make it whose cache "
+             "has none of the inputs. Or, with --builder=host, a tool of this machine is "
+             "another one: use a machine like the one that planned");
 }
 
 // ---- a registry that lost content ----

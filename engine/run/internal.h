@@ -59,11 +59,6 @@ char *builder_image_variable(const struct recipe_builder *builder);
 // What keys depend on that differs between machines and checkouts: name -> text.
 json_t *plan_depends(struct build *b, struct error **err);
 
-// ---- plan_match.c ----
-// The error (ERROR_USAGE) that something is other here than the plan says; NULL: it is not set.
-// Returns -1.
-int plan_mismatch(const char *what, const char *planned, const char *here, struct error **err);
-
 // Copies the folders of the user into the store, as steps will see them, so that the keys of what
 // is made of them are known.
 int build_copy_folders(struct build *b, struct error **err);

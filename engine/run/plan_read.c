@@ -10,6 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Something is other here than the plan says; NULL: it is not set. Returns -1.
+static int plan_mismatch(const char *what, const char *planned, const char *here,
+                         struct error **err)
+{
+    error_set(err, ERROR_USAGE,
+              "the plan does not match this machine: %s is %s here, and %s in the plan", what,
+              here && *here ? here : "not set", planned && *planned ? planned : "not set");
+    return error_hint(err, "its results would have other keys: plan again with this project, or "
+                           "use a machine like the one that planned");
+}
+
 static bool is_item(const json_t *array, const char *name)
 {
     for (size_t i = 0; i < json_array_size(array); i++)

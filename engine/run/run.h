@@ -16,7 +16,7 @@
 //   trace.c       a trace for other viewers
 //   plan_file.c   a plan for several machines     plan_read.c   a node of it, on one of them
 //   plan_parse.c  its text                        codec.c       the version in the keys
-//   project.c     the files that they need        plan_match.c  in what both differ
+//   project.c     the files that they need
 //   follow.c      jobs on other machines
 //
 // Four parts have headers of their own: schedule.h, se_trust.h, plan_file.h and follow.h.
