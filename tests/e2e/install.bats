@@ -169,7 +169,7 @@ offered_by_bash() {
   # shellcheck disable=SC2016 # that bash's
   bash --norc -c '
     source "$1"
-    compopt() { :; }
+    compopt() { [ "$2" != default ] || mapfile -t COMPREPLY < <(compgen -f -- "${COMP_WORDS[COMP_CWORD]}"); }
     while IFS= read -r line; do
       read -r -a COMP_WORDS <<<"$line"
       [[ $line != *" " ]] || COMP_WORDS+=("")
@@ -209,6 +209,85 @@ offered_by_fish() {
   command -v fish >/dev/null || skip "no fish: tools/install-dependencies installs it"
   project_to_complete
   check_lines offered_by_fish
+}
+
+# What is typed before Tab and Enter, and the arguments that the command then gets. In names of files each
+# shell has characters of its own, and names of logs may come with a checkout.
+typed() {
+  cat <<'X'
+kbuild log a|["log", "a b"]
+kbuild log q|["log", "q'q"]
+kbuild log c|["log", "c$(touch${IFS}PWNED)"]
+kbuild log e|["log", "e`touch PWNED`"]
+kbuild log g|["log", "g\"g"]
+kbuild log h|["log", "h;touch PWNED"]
+kbuild log i|["log", "i*i"]
+kbuild log j|["log", "j\\j"]
+kbuild log l|["log", "l$HOME"]
+kbuild log m|["log", "m{a,b}"]
+kbuild log 'a|["log", "a b"]
+kbuild log 'q|["log", "q'q"]
+kbuild log 'c|["log", "c$(touch${IFS}PWNED)"]
+kbuild log "c|["log", "c$(touch${IFS}PWNED)"]
+kbuild log "e|["log", "e`touch PWNED`"]
+kbuild log "g|["log", "g\"g"]
+kbuild log "j|["log", "j\\j"]
+kbuild log a\ |["log", "a b"]
+kbuild -o 'my out' log z|["-o", "my out", "log", "z y"]
+kbuild log -o my\ out z|["log", "-o", "my out", "z y"]
+kbuild unpack fa|["unpack", "fa b"]
+kbuild unpack fq|["unpack", "fq'q"]
+kbuild unpack fc|["unpack", "fc$(touch${IFS}PWNED)"]
+kbuild unpack fe|["unpack", "fe`touch PWNED`"]
+kbuild unpack fg|["unpack", "fg\"g"]
+kbuild unpack fh|["unpack", "fh;touch PWNED"]
+kbuild unpack fi|["unpack", "fi*i"]
+kbuild unpack fj|["unpack", "fj\\j"]
+kbuild unpack fl|["unpack", "fl$HOME"]
+kbuild unpack fm|["unpack", "fm{a,b}"]
+kbuild unpack fn|["unpack", "fn\nn"]
+kbuild unpack 'fa|["unpack", "fa b"]
+kbuild unpack "fc|["unpack", "fc$(touch${IFS}PWNED)"]
+kbuild merge d|["merge", "d $(touch PWNED) d/"]
+kbuild kern --trace=fa|["kern", "--trace=fa b"]
+kbuild kern --arch s|["kern", "--arch", "s390x"]
+kbuild plan k|["plan", "kern"]
+X
+}
+
+# $1: the shell; further lines are its own.
+check_typed() {
+  local name
+  command -v "$1" >/dev/null || skip "no $1: tools/install-dependencies installs it"
+  make_recipe kern
+  mkdir -p build/logs 'my out/logs' 'd $(touch PWNED) d'
+  touch 'my out/logs/z y.log'
+  for name in 'a b' "q'q" 'c$(touch${IFS}PWNED)' 'e`touch PWNED`' 'g"g' 'h;touch PWNED' 'i*i' 'j\j' 'l$HOME' \
+    'm{a,b}' $'n\nn'; do
+    touch "f$name" "build/logs/$name.log"
+  done
+  { typed; cat; } >lines
+  cut -d '|' -f 1 lines |
+    timeout 120 "$REPOSITORY/tests/support/shell_words.py" "$1" "$REPOSITORY/tools/completion" "$KBUILD" >got
+  # bash and fish end a directory with a slash that zsh takes away again
+  diff <(cut -d '|' -f 2- lines | sed 's|/"\]$|"]|') <(sed 's|/"\]$|"]|' got)
+  [ -z "$(find . -name 'PWNED*')" ]
+}
+
+@test "whatever files and logs are called: bash completes their names, and runs nothing" {
+  check_typed bash <<'X'
+kbuild log n|["log", "n\nn"]
+X
+}
+
+@test "zsh does the same" {
+  check_typed zsh <<'X'
+kbuild log n|["log", "n\nn"]
+X
+}
+
+@test "fish does the same" {
+  check_typed fish </dev/null
 }
 
 # ---- kbuild payload image ----

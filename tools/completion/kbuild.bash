@@ -473,48 +473,93 @@ _kbuild_values() { # a verb, its option: what the value can be
   esac
 }
 
+# A word as the shell will read it, into `plain`, and into `quote` the quote that is still open in it.
+# Nothing is expanded but ~/.
+_kbuild_unquote() { # word
+  local c i=0
+  plain='' quote=''
+  [[ $1 != \~/* ]] || plain=$HOME i=1
+  for ((; i < ${#1}; i++)); do
+    c=${1:i:1}
+    if [ -n "$quote" ] && [ "$c" = "$quote" ]; then
+      quote=''
+    elif [ -z "$quote" ] && [[ $c == [\'\"] ]]; then
+      quote=$c
+    elif [ "$c" = \\ ] && { [ -z "$quote" ] || [[ $quote${1:i+1:1} == \"[\"\$\`\\] ]]; }; then
+      i=$((i + 1)) plain+=${1:i:1}
+    else
+      plain+=$c
+    fi
+  done
+}
+
+# Offers those of the texts that begin with the word, quoted: a text may be the name of any file. No
+# list of words is given to compgen -W, which expands what is in it.
+_kbuild_offer() { # word, text...
+  local plain quote text
+  _kbuild_unquote "$1"
+  for text in "${@:2}"; do
+    [[ $text == "$plain"* ]] || continue
+    case $quote in
+      '') printf -v text %q "$text" ;;
+      \') text=${text//\'/\'\\\'\'} ;;
+      *) text=${text//\\/\\\\} text=${text//\"/\\\"} text=${text//\$/\\\$} text=${text//\`/\\\`} ;;
+    esac
+    COMPREPLY+=("$text")
+  done
+}
+
 # The options of sealing, from the help of the program itself.
 _kbuild_seal() { # word, command...
-  local options
-  options=$("${@:2}" --help-all 2>/dev/null | sed -nE 's/^ +(-., )?--([^ =]+)(=?).*/--\2\3/p')
-  options+=" ${options//--(en|dis)able-/--disable-}"
-  options=${options//--(en|dis)able-/--enable-}
-  mapfile -t COMPREPLY < <(compgen -W "$options" -- "$1" | sort -u)
+  local options=() all=() option plain quote
+  _kbuild_unquote "$2"
+  mapfile -t options < <("$plain" "${@:3}" --help-all 2>/dev/null | sed -nE 's/^ +(-., )?--([^ =]+)(=?).*/--\2\3/p')
+  for option in "${options[@]}"; do
+    all+=("${option/--(en|dis)able-/--enable-}")
+    [[ $option != *'(en|dis)able'* ]] || all+=("${option/--(en|dis)able-/--disable-}")
+  done
+  _kbuild_offer "$1" "${all[@]}"
   [[ ${COMPREPLY[0]:-} != *= ]] || compopt -o nospace 2>/dev/null
 }
 
 # The words before the one that is typed which say what the project is.
 _kbuild_project() { # sets settings and output
-  local i w n
+  local i w n plain quote
   settings=() output=build
   for ((i = 1; i < COMP_CWORD; i++)); do
     w=${COMP_WORDS[i]} n=${COMP_WORDS[i + 1]}
     [ "$n" != = ] || n=${COMP_WORDS[i + 2]:-}
+    _kbuild_unquote "$n"
     case $w in
-      --recipes | --versions | --sources | --settings) settings+=("$w=$n") ;;
-      -o | --output) output=$n ;;
+      --recipes | --versions | --sources | --settings) settings+=("$w=$plain") ;;
+      -o | --output) output=$plain ;;
     esac
   done
+  [[ $output != -* ]] || output=./$output
 }
 
 _kbuild_words() { # word, what: words, or a kind
-  local words=$2 settings output
-  case $words in
+  local IFS=$' \t\n' words=() found=() settings output plain quote
+  case $2 in
     @nothing) return ;;
-    @files | @folders)
-      compopt -o filenames 2>/dev/null
-      [ "$words" = @files ] && words=-f || words=-d
-      mapfile -t COMPREPLY < <(compgen "$words" -- "$1")
-      return ;;
-    @verbs) words=$_kbuild_verbs ;;
+    # Readline itself completes and quotes the names of files.
+    @files) compopt -o default; return ;;
+    @folders) compopt -o dirnames; return ;;
+    @verbs) read -ra words <<<"$_kbuild_verbs" ;;
     @logs)
       _kbuild_project
-      words=$(cd "$output/logs" 2>/dev/null && printf '%s\n' *.log | sed -n 's/\.log$//p' | grep -v '^\*') ;;
-    *@targets*)
-      _kbuild_project
-      words+=" $("${COMP_WORDS[0]}" "${settings[@]}" list 2>/dev/null | cut -d ' ' -f 1)" ;;
+      mapfile -d '' -t found < <(find "$output/logs" -maxdepth 1 -name '*.log' -printf '%f\0' 2>/dev/null | sort -z)
+      words=("${found[@]%.log}") ;;
+    *)
+      read -ra words <<<"${2//@targets/}"
+      if [[ $2 == *@targets* ]]; then
+        _kbuild_project
+        _kbuild_unquote "${COMP_WORDS[0]}"
+        mapfile -t found < <("$plain" "${settings[@]}" list 2>/dev/null)
+        words+=("${found[@]%% *}")
+      fi ;;
   esac
-  mapfile -t COMPREPLY < <(compgen -W "${words//@targets/}" -- "$1")
+  _kbuild_offer "$1" "${words[@]}"
 }
 
 _kbuild() {

@@ -57,22 +57,34 @@ function __kbuild_given # options: the values of those that were typed
   end
 end
 
+function __kbuild_home # words: ~/ in front of them is the home directory
+  for word in $argv
+    string match -q -- '~/*' $word; and set word $HOME/(string sub -s 3 -- $word)
+    printf '%s\n' $word
+  end
+end
+
+function __kbuild_program
+  __kbuild_home (commandline -opc)[1]
+end
+
 function __kbuild_targets
-  set -l program (commandline -opc)[1]
+  set -l program (__kbuild_program)
   set -l settings
   for option in --recipes --versions --sources --settings
     for value in (__kbuild_given $option)
-      set -a settings $option=$value
+      set -a settings $option=(__kbuild_home $value)
     end
   end
   $program $settings list 2>/dev/null | string replace -r ' +' \t | string replace -ra ' +' ' '
 end
 
 function __kbuild_logs
-  set -l output (__kbuild_given -o --output)[-1]
+  set -l output (__kbuild_home (__kbuild_given -o --output))[-1]
   test -n "$output"; or set output build
+  # One a line, before a tab: names with these cannot be offered.
   for log in $output/logs/*.log
-    string replace -r '.*/(.*)\.log$' '$1' -- $log
+    string match -rq -- '[\n\t]' $log; or string replace -r -- '.*/(.*)\.log$' '$1' $log
   end
 end
 
@@ -88,7 +100,8 @@ end
 
 # The options of sealing, from the help of the program itself.
 function __kbuild_seal
-  set -l options (eval (commandline -opc)[1] se seal --help-all 2>/dev/null | string replace -rf '^ +(?:-., )?--([^ =]+=?).*' -- '--$1')
+  set -l program (__kbuild_program)
+  set -l options ($program se seal --help-all 2>/dev/null | string replace -rf '^ +(?:-., )?--([^ =]+=?).*' -- '--$1')
   string replace -- '(en|dis)able' enable $options
   string replace -f -- '(en|dis)able' disable $options
 end
