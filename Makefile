@@ -27,6 +27,19 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wfo
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DKBUILD_VERSION='"$(VERSION)"' \
              -Ilib -Iengine -Iverbs -I$(OBJ) $(WARNINGS) $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(EXTRA_CFLAGS)
 
+# A value as one word of a shell. Names of targets cannot have blanks, and no recipe a line break in a word.
+quote = '$(subst ','\'',$1)'
+define line_break
+
+
+endef
+refused := ; & | < > * ? ` ' " \ ( ) { } [ ] %
+$(foreach v,DESTDIR PREFIX ZSH_COMPLETIONS OBJ,$(if $(findstring $(line_break),$($v)),$(error $v has a line break)))
+ifneq ($(words $(OBJ))$(strip $(foreach c,$(refused),$(findstring $c,$(OBJ)))),1)
+$(error OBJ is "$(OBJ)": it must be a directory without blanks and characters that the shell reads, since make cannot \
+have them in names of files)
+endif
+
 # One line a file; V=1 shows the commands.
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $1 $2)
@@ -81,7 +94,7 @@ deps:
 
 # Upstream's names. The variables of the environment are passed on by make itself.
 %-tarball: kbuild
-	@./kbuild $*
+	@./kbuild $(call quote,$*)
 # What its `all` is, is all-tarball here.
 .PHONY: all-parallel merge-builds kata-tarball
 all-parallel: all-tarball
@@ -108,27 +121,28 @@ docs: kbuild
 # docs/install.md. Cache and lock are each user's own, so all of it may belong to root. Recipes of an
 # earlier version are removed; whatever the umask, others can read the files and only the owner writes.
 PREFIX ?= /usr/local
-SHARE = $(DESTDIR)$(PREFIX)/share
+to = $(call quote,$(DESTDIR)$(PREFIX)/$1)
+to_zsh = $(call quote,$(DESTDIR)$(ZSH_COMPLETIONS)/_kbuild)
 ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
 install: kbuild
-	install -D -m 0755 kbuild $(DESTDIR)$(PREFIX)/bin/kbuild
-	install -D -m 0644 docs/man/kbuild.1 $(SHARE)/man/man1/kbuild.1
-	install -D -m 0644 tools/completion/kbuild.bash $(SHARE)/bash-completion/completions/kbuild
-	install -D -m 0644 tools/completion/_kbuild $(DESTDIR)$(ZSH_COMPLETIONS)/_kbuild
-	install -D -m 0644 tools/completion/kbuild.fish $(SHARE)/fish/vendor_completions.d/kbuild.fish
-	install -D -m 0644 versions.yaml $(SHARE)/kbuild/versions.yaml
-	rm -rf $(SHARE)/kbuild/recipes
-	cp -R --no-preserve=ownership recipes $(SHARE)/kbuild/
-	chmod -R u=rwX,go=rX $(SHARE)/kbuild/recipes
+	install -D -m 0755 kbuild $(call to,bin/kbuild)
+	install -D -m 0644 docs/man/kbuild.1 $(call to,share/man/man1/kbuild.1)
+	install -D -m 0644 tools/completion/kbuild.bash $(call to,share/bash-completion/completions/kbuild)
+	install -D -m 0644 tools/completion/_kbuild $(to_zsh)
+	install -D -m 0644 tools/completion/kbuild.fish $(call to,share/fish/vendor_completions.d/kbuild.fish)
+	install -D -m 0644 versions.yaml $(call to,share/kbuild/versions.yaml)
+	rm -rf $(call to,share/kbuild/recipes)
+	cp -R --no-preserve=ownership recipes $(call to,share/kbuild/)
+	chmod -R u=rwX,go=rX $(call to,share/kbuild/recipes)
 
 # What install wrote, and no more: caches, locks and results of users stay.
 uninstall:
-	rm -rf $(SHARE)/kbuild/recipes
-	rm -f $(DESTDIR)$(PREFIX)/bin/kbuild $(SHARE)/man/man1/kbuild.1 $(SHARE)/kbuild/versions.yaml \
-	  $(SHARE)/bash-completion/completions/kbuild $(DESTDIR)$(ZSH_COMPLETIONS)/_kbuild \
-	  $(SHARE)/fish/vendor_completions.d/kbuild.fish
-	@[ ! -d $(SHARE)/kbuild ] || rmdir $(SHARE)/kbuild || \
-	  echo "$(SHARE)/kbuild holds files that make install did not write; they stay"
+	rm -rf $(call to,share/kbuild/recipes)
+	rm -f $(call to,bin/kbuild) $(call to,share/man/man1/kbuild.1) $(call to,share/kbuild/versions.yaml) \
+	  $(call to,share/bash-completion/completions/kbuild) $(to_zsh) \
+	  $(call to,share/fish/vendor_completions.d/kbuild.fish)
+	@folder=$(call to,share/kbuild); [ ! -d "$$folder" ] || rmdir "$$folder" || \
+	  printf '%s\n' "$$folder holds files that make install did not write; they stay"
 
 # A Debian package of this checkout, in $(OBJ)/deb.
 deb:

@@ -75,7 +75,7 @@ $(OBJ)/fuzz_%: $(OBJ)/tests/fuzz/fuzz_%.o $(ARCHIVES)
 # ---- parity with genprotimg, if there is one and pvimg (GENPROTIMG=, PVIMG=, or on PATH) ----
 .PHONY: check-parity
 check-parity: $(OBJ)/kbuild
-	@GENPROTIMG=$(GENPROTIMG) PVIMG=$(PVIMG) tests/parity/run $(OBJ)/kbuild $(OBJ)/parity
+	@GENPROTIMG=$(call quote,$(GENPROTIMG)) PVIMG=$(call quote,$(PVIMG)) tests/parity/run $(OBJ)/kbuild $(OBJ)/parity
 
 # ---- lint ----
 .PHONY: lint compile_commands.json

@@ -53,6 +53,37 @@ X
   [ ! -e "$PLACE/usr/share/kbuild" ]
 }
 
+# As a word of a shell each of these would be another directory, or a command.
+@test "DESTDIR and PREFIX may hold blanks and quotes: nothing beside them is written or removed" {
+  local top name prefix="/usr lo'cal;x"
+  for name in 'sp x' "q'q" 'g"g' 'b`touch PWNED`' 'h; touch PWNED #' 'i*' 'a&&touch PWNED'; do
+    top="$PLACE/$name"
+    mkdir -p "$PLACE/sp" && touch "$PLACE/sp/kept"
+    make_here install DESTDIR="$top" PREFIX="$prefix"
+    [ -x "$top$prefix/bin/kbuild" ]
+    [ -f "$top$prefix/share/zsh/site-functions/_kbuild" ]
+    diff -r --no-dereference "$REPOSITORY/recipes" "$top$prefix/share/kbuild/recipes"
+    touch "$top$prefix/share/kbuild/other"
+    run -0 make_here uninstall DESTDIR="$top" PREFIX="$prefix"
+    [[ "$output" == *"$top$prefix/share/kbuild holds files"*"they stay"* ]]
+    [ "$(find "$top" ! -type d)" = "$top$prefix/share/kbuild/other" ]
+    [ -e "$PLACE/sp/kept" ]
+    rm -r "$top"
+    [ "$(ls "$PLACE")" = sp ]
+  done
+  [ ! -e "$REPOSITORY/PWNED" ]
+}
+
+@test "a directory of objects that make cannot name is one clear error" {
+  local name
+  for name in 'a b' '' "a'b" 'a;b' 'a`b`' $'a\nb' 'a(b'; do
+    run -2 make_here -n kbuild OBJ="$name"
+    [[ "$output" == *"OBJ "* && "$output" == *Stop* ]]
+  done
+  run -2 make_here -n install DESTDIR=$'/tmp/a\nb'
+  [[ "$output" == *"DESTDIR has a line break"* ]]
+}
+
 @test "uninstall leaves what others put beside the recipes, and says so" {
   make_here install DESTDIR="$PLACE"
   touch "$PLACE/usr/local/share/kbuild/versions.lock"
