@@ -2,6 +2,7 @@
 // The verbs for several machines: plan --remote, run, spread, log --remote.
 #include "kbuild.h"
 
+#include "base/document.h"
 #include "base/file.h"
 #include "run/plan_file.h"
 #include "share/share.h"
@@ -133,7 +134,7 @@ static int print_plan(struct global_options *g, struct build *b, const struct pl
     else if (!format)
         print_nodes(p);
     if (text.data)
-        fwrite(text.data, 1, text.len, stdout);
+        print_document(stdout, json ? DOCUMENT_JSON : DOCUMENT_TEXT, text.data, text.len);
     if (unresolved)
         log_note("%s does not resolve %s; `kbuild lock` does", b->lock->path, unresolved);
     if (project && (json || !format))

@@ -3,6 +3,7 @@
 // guest.
 #include "kbuild.h"
 
+#include "base/document.h"
 #include "base/file.h"
 #include "boot/boot.h"
 #include "measure/measure.h"
@@ -251,10 +252,9 @@ static void print_digests(const struct launch_measurement *m)
 static int write_reference(const struct launch_inputs *in, const char *output,
                            const struct buf *json, struct error **err)
 {
-    cleanup_free char *path = is_directory(output) ? xasprintf("%s/kata-%s-reference.json", output,
-                                                               launch_kind_names[in->kind])
-                                                   : xstrdup(output);
-    return file_write(path, json->data, json->len, 0644, err);
+    cleanup_free char *name = xasprintf("kata-%s-reference.json", launch_kind_names[in->kind]);
+    cleanup_free char *path = document_path(output, name);
+    return document_write(path, DOCUMENT_JSON, json->data, json->len, err);
 }
 
 static int print_measurement(const struct launch_inputs *in, const struct id_block_values *id,
@@ -267,9 +267,10 @@ static int print_measurement(const struct launch_inputs *in, const struct id_blo
         ((output || as_json) && launch_reference(in, &m, id, keys, &json, err) < 0) ||
         (output && write_reference(in, output, &json, err) < 0))
         return -1;
-    if (as_json)
-        print_text(stdout, json.data, json.len);
-    else
+    bool printed = output && is_standard_output(output);
+    if (as_json && !printed)
+        print_document(stdout, DOCUMENT_JSON, json.data, json.len);
+    else if (!printed)
         print_digests(&m);
     return 0;
 }

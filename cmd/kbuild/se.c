@@ -2,6 +2,7 @@
 // Implements the verbs of `kbuild se` on sealed images: test-key, open, verify, info, reference.
 #include "se.h"
 
+#include "base/document.h"
 #include "base/error.h"
 #include "base/libcrypto.h"
 #include "se/se.h"
@@ -210,8 +211,10 @@ static int print_image_info(const char *path, const struct info_options *o,
         return -1;
     int result = info_format == TEXT ? se_info_text(fd, name, o, &text, err)
                                      : se_info_json(fd, name, o, info_format == PRETTY, &text, err);
-    if (!result)
+    if (!result && info_format == TEXT)
         print_text(stdout, text.data, text.len);
+    else if (!result)
+        print_document(stdout, DOCUMENT_JSON, text.data, text.len);
     if (text.data)
         OPENSSL_cleanse(text.data, text.len);
     return result;
@@ -226,7 +229,7 @@ static int print_info_schema(const struct global_options *g, const struct strlis
     if (strcasecmp(option_value(g, "--print-schema"), "json") != 0)
         return usage_error(err, "se info", "--print-schema must be json: text has no schema");
     se_info_schema(&text);
-    print_text(stdout, text.data, text.len);
+    print_document(stdout, DOCUMENT_JSON, text.data, text.len);
     return 0;
 }
 
@@ -299,14 +302,12 @@ static int write_reference(const struct reference_options *w, const struct buf *
     if (w->header && file_write(w->header, header->data, header->len, 0644, err) < 0)
         return -1;
     if (!w->output) {
-        print_text(stdout, json->data, json->len);
+        print_document(stdout, DOCUMENT_JSON, json->data, json->len);
         return 0;
     }
     // In a folder, under the same name as in a build.
-    cleanup_free char *path = is_directory(w->output)
-                                  ? xasprintf("%s/kata-containers-se.json", w->output)
-                                  : xstrdup(w->output);
-    return file_write(path, json->data, json->len, 0644, err);
+    cleanup_free char *path = document_path(w->output, "kata-containers-se.json");
+    return document_write(path, DOCUMENT_JSON, json->data, json->len, err);
 }
 
 int se_verb_reference(struct global_options *g, struct strlist *words, struct error **err)

@@ -55,6 +55,9 @@ void print_prefixed(FILE *to, const char *prefix, const char *text);
 // One value on a line, in ASCII only. The value stays the caller's; it may be NULL (nothing
 // printed).
 void print_json(FILE *to, const json_t *value, size_t flags);
+// Appends JSON text as another spelling of the same value: in its strings, characters that steer a
+// terminal and "##[", a command of a CI's runner, are escapes.
+void visible_json(struct buf *out, const char *text, size_t length);
 // A JSON string of any bytes: what is not UTF-8 is shown as visible_line() does.
 json_t *json_visible(const char *text);
 

@@ -387,18 +387,38 @@ json_t *json_visible(const char *text)
     return json_string(shown.data);
 }
 
+// Between the characters of a string, since nothing else in JSON is one of these. No line of JSON
+// begins with "::".
+void visible_json(struct buf *out, const char *text, size_t length)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    unsigned hashes = 0; // what has no width may stand between them
+    buf_add(out, "", 0);
+    for (size_t n; length; p += n, length -= n) {
+        uint32_t c = 0;
+        n = decode(p, length, &c);
+        bool hides = n && in_ranges(c, hidden, ARRAY_LEN(hidden)) && c != '\n' && c != '\t';
+        if (hides && c > 0xffff)
+            buf_printf(out, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10),
+                       0xdc00 + ((c - 0x10000) & 0x3ff));
+        else if (hides || (c == '[' && hashes > 1))
+            buf_printf(out, "\\u%04x", c);
+        else if (n)
+            buf_add(out, p, n);
+        else
+            buf_puts(out, "\\ufffd");
+        hashes = c == '#' ? hashes + 1 : c < 0x80 && n ? 0 : hashes;
+        n = n ? n : 1;
+    }
+}
+
 void print_json(FILE *to, const json_t *value, size_t flags)
 {
     if (!value)
         return;
     cleanup_free char *text = json_dumps(value, flags | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
     cleanup_buf struct buf line = {0};
-    for (const char *p = text; p && *p; p++)
-        // jansson leaves DEL as it is; and "##[", inside a string, is a command to some readers.
-        if (*p == 0x7f || (*p == '[' && p - text > 1 && p[-1] == '#' && p[-2] == '#'))
-            buf_printf(&line, "\\u%04x", *p);
-        else
-            buf_add(&line, p, 1);
+    visible_json(&line, text ? text : "", text ? strlen(text) : 0);
     buf_puts(&line, "\n");
     output_write(to, line.data, line.len);
 }

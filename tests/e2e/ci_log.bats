@@ -314,3 +314,29 @@ X
   [ "$status" -eq 130 ]
   [ "$(tail -n 1 events | jq -r '.event, .outcome, .interrupted[0].label' | paste -sd' ')" = "summary interrupted slow" ]
 }
+
+@test "documents on standard output hold no command, and JSON stays what it is" {
+  make_recipe one 'variables: {GREET: {type: text, default: "##[error]PWN"}}'
+  local words
+  kb one >/dev/null 2>&1
+  for words in "provenance one -o -" "provenance one --spdx -o -" "plan --json one"; do
+    # shellcheck disable=SC2086 # words
+    {
+      kb $words 2>/dev/null >plain
+      GITHUB_ACTIONS=true kb $words 2>/dev/null | cat >read
+    }
+    [ -s read ]
+    ! grep -qF '##[' read || { echo "$words: $(grep -F '##[' read)"; false; }
+    diff <(jq -cS 'del(.. | .invocationId?)' plain) <(jq -cS 'del(.. | .invocationId?)' read)
+  done
+  kb provenance one -o - 2>/dev/null >plain
+  grep -qF '##[error]PWN' plain # so that there was something to find
+  GITHUB_ACTIONS=true kb provenance one -o - 2>/dev/null >file # not read by the runner
+  cmp plain file
+  for words in "explain one" "why one" "report -o -" "list"; do
+    # shellcheck disable=SC2086 # words
+    GITHUB_ACTIONS=true GREET='##[error]b' kb $words 2>&1 | cat >read
+    [ -s read ]
+    ! grep -qF '##[' read || { echo "$words: $(grep -F '##[' read)"; false; }
+  done
+}

@@ -342,3 +342,21 @@ echo TEST >/out/var/opt/a.ko'
   [ "$status" -eq 2 ]
   [[ "$output" == *"it is no project of kbuild"* ]]
 }
+
+@test "a plan in the log of a job holds no command of the runner, and is the same plan" {
+  start_registry
+  make_recipe one 'variables: {GREET: {type: text, default: "##[error]PWN"}}'
+  export GREET='##[error]b'
+  local format
+  kb plan --remote --json one >plain
+  grep -qF '##[' plain # so that there is something to find
+  for format in json slurm github gitlab make; do
+    kb plan --remote --format="$format" one >plain 2>/dev/null
+    GITHUB_ACTIONS=true kb plan --remote --format="$format" one 2>/dev/null | cat >read
+    [ -s read ]
+    run ! grep -F '##[' read
+    [ "$format" != json ] || diff <(jq -cS . plain) <(jq -cS . read)
+    GITHUB_ACTIONS=true kb plan --remote --format="$format" one >file 2>/dev/null
+    cmp plain file
+  done
+}

@@ -137,6 +137,27 @@ TEST(json_is_ascii_and_loses_nothing)
     assert_string_equal(invalid, "{\"text\":\"a\\\\xff\"}\n");
 }
 
+TEST(json_text_keeps_its_value)
+{
+    static const struct {
+        const char *in, *out;
+    } cases[] = {
+        {"{\n  \"a\": [\"caf\u00e9 \\u0041\"]\n}\n", "{\n  \"a\": [\"caf\u00e9 \\u0041\"]\n}\n"},
+        {"[\"##[error]\", \"#\u200d#\u200b[a\", \"#[\", \"# #[\"]",
+         "[\"##\\u005berror]\", \"#\u200d#\\u200b\\u005ba\", \"#[\", \"# #[\"]"},
+        {"\"\177\xc2\x9b\u202e\U000e0041\"", "\"\\u007f\\u009b\\u202e\\udb40\\udc41\""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        cleanup_buf struct buf out = {0};
+        visible_json(&out, cases[i].in, strlen(cases[i].in));
+        assert_string_equal(out.data, cases[i].out);
+        json_auto_t *before = json_loads(cases[i].in, JSON_DECODE_ANY, NULL);
+        json_auto_t *after = json_loads(out.data, JSON_DECODE_ANY, NULL);
+        assert_non_null(before);
+        assert_true(json_equal(before, after));
+    }
+}
+
 TEST(a_line_fits_its_columns)
 {
     cleanup_free char *a = visible_columns("abc\u65e5\u672c\033", 6),

@@ -3,6 +3,7 @@
 // statement what it was made of, and signs both into the bundle beside it.
 #include "handover/internal.h"
 
+#include "base/document.h"
 #include "base/file.h"
 #include "provenance/provenance.h"
 
@@ -180,11 +181,13 @@ static int write_bundle(struct signing *s, const char *bundle, struct error **er
          statement_sign(s->r->key, s->provenance.data, s->provenance.len, &out, err) < 0))
         return -1;
     cleanup_free char *key = signer_of(&out);
+    if (is_standard_output(bundle))
+        return document_write(bundle, DOCUMENT_JSON, out.data, out.len, err);
     // Two may sign one file at once: what one writes, the other must have read.
     cleanup_close int lock = file_lock_parent(bundle, err);
     if (lock < 0 || keep_others(s, bundle, key, &out, err) < 0)
         return -1;
-    return file_write(bundle, out.data, out.len, 0644, err);
+    return document_write(bundle, DOCUMENT_JSON, out.data, out.len, err);
 }
 
 static int sign_file(const struct sign_request *r, const char *file, sign_print *print,
@@ -198,7 +201,7 @@ static int sign_file(const struct sign_request *r, const char *file, sign_print 
         result = read_provenance(&s, err);
     if (!result)
         result = write_bundle(&s, bundle, err);
-    if (!result)
+    if (!result && !is_standard_output(bundle))
         print(bundle, context);
     free(s.release);
     buf_free(&s.provenance);

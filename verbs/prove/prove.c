@@ -3,6 +3,7 @@
 // `kbuild provenance`: writes what a result was made of to files.
 #include "prove/prove.h"
 
+#include "base/document.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/process.h"
@@ -322,11 +323,9 @@ static int write_document(struct build *b, const struct node *node, make_documen
         return -1;
     cleanup_free char *text = provenance_text(value);
     json_decref(value);
-    if (!strcmp(path, "-"))
-        return fd_write_all(STDOUT_FILENO, "standard output", text, strlen(text), err);
-    if (make_parent(path, err) < 0)
+    if (!is_standard_output(path) && make_parent(path, err) < 0)
         return -1;
-    return file_write(path, text, strlen(text), 0644, err);
+    return document_write(path, DOCUMENT_JSON, text, strlen(text), err);
 }
 
 static int write_documents(struct build *b, const struct node *node,
@@ -343,7 +342,7 @@ static int write_documents(struct build *b, const struct node *node,
                     : xasprintf("%s/%s-%s", b->options.output, target, documents[i].suffix);
         if (write_document(b, node, documents[i].make, path, err) < 0)
             return error_wrap(err, "writing the provenance of %s", target);
-        if (strcmp(path, "-") != 0)
+        if (!is_standard_output(path))
             print(path, context);
     }
     return 0;

@@ -2,6 +2,7 @@
 // Reads the record of the last run in an output directory, and writes the page.
 #include "report/internal.h"
 
+#include "base/document.h"
 #include "base/file.h"
 #include "base/print.h"
 #include "store/store.h"
@@ -109,12 +110,9 @@ static int read_record(const char *directory, const char *path, struct buf *text
 static int write_page(const struct report_request *r, const char *path, const struct buf *page,
                       struct error **err)
 {
-    if (path)
-        return file_write(path, page->data, page->len, 0644, err);
-    print_text(stdout, page->data, page->len); // it is visible already, and stays as it is
-    if (fflush(stdout) != 0)
-        return error_errno(err, errno, "writing the report of %s to standard output", r->directory);
-    return 0;
+    return document_write(path ? path : "-", DOCUMENT_TEXT, page->data, page->len, err) < 0
+               ? error_wrap(err, "writing the report of %s", r->directory)
+               : 0;
 }
 
 int report_write(const struct report_request *r, char **written, struct error **err)
@@ -122,8 +120,8 @@ int report_write(const struct report_request *r, char **written, struct error **
     cleanup_free char *record = xasprintf("%s/run.json", r->directory);
     cleanup_buf struct buf text = {0}, page = {0};
     cleanup_free char *path = !r->file ? xasprintf("%s/report.html", r->directory)
-                              : strcmp(r->file, "-") != 0 ? xstrdup(r->file)
-                                                          : NULL;
+                              : !is_standard_output(r->file) ? xstrdup(r->file)
+                                                             : NULL;
     *written = NULL;
     if (read_record(r->directory, record, &text, err) < 0)
         return -1;
