@@ -109,7 +109,7 @@ static int unused_option(const struct verb *v, const struct option *o, struct er
 // "a|b": the value must be one of them.
 static int check_value(const struct option *o, const char *value, struct error **err)
 {
-    if (!*value && !o->may_be_empty) {
+    if (!*value && !(o->flags & MAY_BE_EMPTY)) {
         error_set(err, ERROR_USAGE, "the value of %s is empty", o->name);
         return error_hint(err, "leave the option out, or give a %s", o->value);
     }
@@ -273,23 +273,19 @@ static int check_operands(const struct command_line *c, struct error **err)
     return 0;
 }
 
-static bool is_output_option(const struct option *o)
-{
-    return (!strcmp(o->name, "--output") || !strcmp(o->name, "--header")) &&
-           starts_with(o->value, "FILE");
-}
-
 // Rejects a result that would overwrite an input of the verb, or another result.
 static int check_outputs(const struct command_line *c, struct error **err)
 {
     for (size_t i = 0; i < c->n; i++) {
         const struct given_option *result = &c->given[i];
-        const char *other = NULL;
-        for (size_t k = 0; k < c->n && is_output_option(result->option); k++)
-            if (k != i && c->given[k].value && same_file(result->value, c->given[k].value))
+        if (!(result->option->flags & (WRITES_DOCUMENT | WRITES_FILE)))
+            continue;
+        const char *path = output_path(result->option, result->value), *other = NULL;
+        for (size_t k = 0; k < c->n; k++)
+            if (k != i && c->given[k].value && same_file(path, c->given[k].value))
                 other = c->given[k].option->name;
-        for (size_t k = 0; k < c->operands.n && is_output_option(result->option); k++)
-            if (!is_directory(result->value) && same_file(result->value, c->operands.items[k]))
+        for (size_t k = 0; k < c->operands.n && c->verb->names != TARGETS; k++)
+            if (!is_directory(path) && same_file(path, c->operands.items[k]))
                 other = c->operands.items[k];
         if (!other)
             continue;

@@ -26,7 +26,15 @@ struct option {        // NOLINT(clang-analyzer-optin.performance.Padding): as i
                        // NULL: no value.
     const char *help;  // one line
     bool repeatable;   // else giving it twice is an error
-    bool may_be_empty;
+    unsigned flags;    // of enum option_flag
+};
+enum option_flag {
+    MAY_BE_EMPTY = 1,
+    // The value names what the verb writes, with "oci:" or "oci-archive:" or without:
+    WRITES_DOCUMENT = 2, // a file that a program or a person reads; "-" is standard output
+    WRITES_FILE = 4,     // any other file
+    WRITES_FOLDER = 8,   // several, in this directory
+    WRITES = WRITES_DOCUMENT | WRITES_FILE | WRITES_FOLDER
 };
 
 // The options that several verbs have in common, as bits of verb.common.
@@ -91,6 +99,8 @@ extern const size_t verb_count;
 
 // Whether its value is one of the words in o->value: these are lower case, placeholders are not.
 bool option_has_choices(const struct option *o);
+// The path in the value of an option that WRITES: without "oci:"; a pointer into it.
+const char *output_path(const struct option *o, const char *value);
 // The verb of this name; with `below` the one of both words. NULL if there is none.
 const struct verb *verb_find(const char *word, const char *below);
 // Whether there are verbs below this word ("cache").
@@ -232,6 +242,16 @@ int defaults_apply(const struct global_options *g, struct error **err);
 // Fills in the values of the common options and the environment; g->line must be parsed.
 int global_options_read(struct global_options *g, struct error **err);
 void global_options_free(struct global_options *g);
+
+// ---- outputs.c: what a verb writes ----
+
+// A usage error if a result of this path would take the place of an input of the project, or of the
+// directory of results; or if it is "-" and not WRITES_DOCUMENT. `shown` is what the user gave:
+// "--trace FILE".
+int output_check(const struct global_options *g, const char *shown, const char *path,
+                 unsigned flags, struct error **err);
+// The same for all results of the command line, and the directory of results.
+int outputs_check(const struct global_options *g, struct error **err);
 
 // The recipes, for a verb that works without them: *out is then NULL. They must exist if they are
 // `needed` or given with --recipes.

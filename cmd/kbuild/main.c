@@ -22,7 +22,8 @@ static int run(int argc, char **argv, struct global_options *g, struct error **e
     }
     if (c->help)
         return print_help_of(&c->help_words, err);
-    if (!(c->verb->flags & READS_OPTIONS) && global_options_read(g, err) < 0)
+    if (!(c->verb->flags & READS_OPTIONS) &&
+        (global_options_read(g, err) < 0 || outputs_check(g, err) < 0))
         return -1;
     if (c->verb->names == TARGETS && check_targets(g, &c->operands, !c->named, err) < 0)
         return -1;

@@ -340,6 +340,10 @@ int se_verb_seal(struct global_options *g, struct strlist *words, struct error *
 {
     struct seal_command command = {0};
     int result = parse_seal_options(words, TOOL_KBUILD, &command, err);
+    if (!result && command.request.output)
+        result = output_check(g, "the image", command.request.output, WRITES_FILE, err);
+    if (!result && command.request.record)
+        result = output_check(g, "the seal record", command.request.record, WRITES_FILE, err);
     if (!result)
         result = run_seal_command(&command, TOOL_KBUILD, err);
     seal_request_free(&command.request);

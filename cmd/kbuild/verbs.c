@@ -13,7 +13,7 @@
 const struct option common_options[COMMON_OPTIONS] = {
     [COMMON_OUTPUT] = {"--output", 'o', "DIR",
                        "where results and logs go (build); {arch} stands for the architecture", 0,
-                       0},
+                       WRITES_FOLDER},
     [COMMON_ARCH] = {"--arch", 0, "ARCH",
                      "architecture of the target: x86_64, s390x, aarch64, ppc64le (this machine's, "
                      "or the only one that a target supports)",
@@ -119,7 +119,7 @@ static const struct option log_options[] = {
         "--trace", 0, "FILE",                                                                      \
             "write when each node and each of its phases ran, in Chrome's trace event format "     \
             "(docs/report.md)",                                                                    \
-            0, 0                                                                                   \
+            0, WRITES_FILE                                                                         \
     }
 static const struct option fetch_options[] = {
     TRACE,
@@ -156,7 +156,7 @@ static const struct option verify_rows[] = {
     {"--no-diffoscope", 0, NULL, "do not run diffoscope on files that differ", 0, 0},
 };
 static const struct option merge_rows[] = {
-    {"--output", 'o', "FILE", "the merged tarball (kata-static.tar.xz)", 0, 0},
+    {"--output", 'o', "FILE", "the merged tarball (kata-static.tar.xz)", 0, WRITES_FILE},
     {"--format", 0, "tar.xz|tar.zst", "format of the output (known from its name)", 0, 0},
     {"--target", 0, "TARGET", "require exactly the components of this target or group", 0, 0},
     {"--components", 0, "A,B,...", "require exactly these components", 1, 0},
@@ -184,13 +184,13 @@ static const struct option hkd_options[] = {
 };
 static const struct option doctor_options[] = {
     {"--root", 0, "DIR", "read a collected directory instead of this machine", 0, 0},
-    {"--collect", 0, "DIR", "copy what the checks read to this new directory", 0, 0},
+    {"--collect", 0, "DIR", "copy what the checks read to this new directory", 0, WRITES_FOLDER},
 };
 static const struct option measure_options[] = {
     {"--ovmf", 0, "FILE", "the firmware", 0, 0},
     {"--kernel", 0, "FILE", "the kernel, if it is measured", 0, 0},
     {"--initrd", 0, "FILE", "the initrd", 0, 0},
-    {"--append", 0, "TEXT", "the kernel command line", 0, 1},
+    {"--append", 0, "TEXT", "the kernel command line", 0, MAY_BE_EMPTY},
     {"--vcpus", 0, "N|A-B", "number of vCPUs, or a range", 0, 0},
     {"--vcpu-type", 0, "NAME", "QEMU's name of the CPU: EPYC-v4", 0, 0},
     {"--vcpu-sig", 0, "N", "signature of the CPU (CPUID 1, EAX) instead of its name", 0, 0},
@@ -213,7 +213,8 @@ static const struct option measure_options[] = {
     {"--guest-svn", 0, "N", "of the ID block", 0, 0},
     {"--id-key", 0, "KEY", "signs the ID block (P-384, PEM)", 0, 0},
     {"--author-key", 0, "KEY", "signs the ID key", 0, 0},
-    {"--output", 'o', "FILE|DIR", "write reference values to this file or directory", 0, 0},
+    {"--output", 'o', "FILE|DIR",
+     "write reference values to this file or directory; - is standard output", 0, WRITES_DOCUMENT},
 };
 static const struct option push_options[] = {
     {"--base", 0, "REF|oci:DIR[:NAME]|scratch",
@@ -227,14 +228,14 @@ static const struct option push_options[] = {
      "unpacked files, or the tarballs (what kata-deploy in the base installs)", 0, 0},
     {"--compression", 0, "gzip|zstd", "of the layers (gzip)", 0, 0},
     {"--output", 'o', "oci:DIR|oci-archive:FILE", "write the image there instead of to a registry",
-     0, 0},
+     0, WRITES_FILE},
     {"--commit", 0, "ID", "the commit in upstream's tag (HEAD of versions.yaml's repository)", 0,
      0},
     {"--shim-components", 0, "FILE", "shim-components.json beside the tarballs", 0, 0},
     {"--plain-http", 0, NULL, "use http even for a registry that is not on this machine", 0, 0},
 };
 static const struct option image_options[] = {
-    {"--output", 'o', "oci:DIR|oci-archive:FILE", "where the image goes; required", 0, 0},
+    {"--output", 'o', "oci:DIR|oci-archive:FILE", "where the image goes; required", 0, WRITES_FILE},
     {"--base", 0, "REF|oci:DIR[:NAME]", "the base image (none)", 0, 0},
     {"--entrypoint", 0, "PROGRAM", "what a container starts, instead of the base's", 0, 0},
     {"--label", 0, "NAME=VALUE", "a label of the image", 1, 0},
@@ -245,11 +246,12 @@ static const struct option index_options[] = {
 };
 static const struct option provenance_options[] = {
     {"--spdx", 0, NULL, "only the SPDX list", 0, 0},
-    {"--output", 'o', "FILE", "write one document to this file; - is standard output", 0, 0},
+    {"--output", 'o', "FILE", "write one document to this file; - is standard output", 0,
+     WRITES_DOCUMENT},
 };
 static const struct option report_options[] = {
     {"--output", 'o', "FILE", "write it to this file (build/report.html); - is standard output", 0,
-     0},
+     WRITES_DOCUMENT},
 };
 static const struct option gc_options[] = {
     {"--max-size", 0, "SIZE", "remove the least recently used entries beyond it (K, M, G, T)", 0,
@@ -257,7 +259,7 @@ static const struct option gc_options[] = {
 };
 static const struct option open_options[] = {
     {"--host-key", 0, "KEY", "private key of the TEST host key document", 0, 0},
-    {"--output", 'o', "DIR", "directory of the parts (IMAGE.parts)", 0, 0},
+    {"--output", 'o', "DIR", "directory of the parts (IMAGE.parts)", 0, WRITES_FOLDER},
 };
 static const struct option info_rows[] = {
     {"--format", 0, "FORMAT", "text, text:full, json, json:pretty or json:minify", 0, 0},
@@ -290,7 +292,8 @@ static const struct option sign_options[] = {
      0, 0},
     {"--provenance", 0, "FILE", "sign this statement about the file, too: TARGET-provenance.json",
      0, 0},
-    {"--output", 'o', "FILE", "write the signatures of the only file there", 0, 0},
+    {"--output", 'o', "FILE", "write the signatures of the only file there; - is standard output",
+     0, WRITES_DOCUMENT},
 };
 static const struct option check_options[] = {
     {"--signature", 0, "FILE", "its signatures (FILE.intoto.jsonl beside it)", 0, 0},
@@ -316,8 +319,8 @@ static const struct option se_verify_rows[] = {
     ORIGINALS,
 };
 static const struct option reference_options[] = {
-    {"--output", 'o', "FILE|DIR", "instead of standard output", 0, 0},
-    {"--header", 0, "FILE", "write the header there (hdr.bin)", 0, 0},
+    {"--output", 'o', "FILE|DIR", "instead of standard output (-)", 0, WRITES_DOCUMENT},
+    {"--header", 0, "FILE", "write the header there (hdr.bin)", 0, WRITES_FILE},
     PROOF,
     ORIGINALS,
 };
@@ -568,6 +571,15 @@ const size_t verb_count = ARRAY_LEN(verbs);
 bool option_has_choices(const struct option *o)
 {
     return o->value && !strpbrk(o->value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+}
+
+const char *output_path(const struct option *o, const char *value)
+{
+    static const char *const kinds[] = {"oci:", "oci-archive:"};
+    for (size_t i = 0; o->flags & WRITES_FILE && i < ARRAY_LEN(kinds); i++)
+        if (starts_with(value, kinds[i]))
+            return value + strlen(kinds[i]);
+    return value;
 }
 
 const struct verb *verb_find(const char *word, const char *below)
