@@ -381,6 +381,9 @@ int recipe_set_copy(const struct recipe_set *set, const char *to, struct error *
 const struct recipe *recipe_get(struct recipe_set *set, const char *name, struct error **err);
 // Whether a recipe can be called so: [a-z0-9][a-z0-9._-]*, at most 100 characters.
 bool recipe_name_is_valid(const char *name);
+// What has this name already, beside the recipes or in the directory of results: a recipe that is
+// called so could not be read, or not be built. NULL: nothing.
+const char *recipe_name_reserved(const char *name);
 bool recipe_exists(const struct recipe_set *set, const char *name);
 int recipe_names(const struct recipe_set *set, struct strlist *out, struct error **err); // sorted
 // The variables without effect on any target: the file ignored.yaml beside the recipes, in the form

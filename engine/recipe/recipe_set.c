@@ -95,6 +95,23 @@ bool recipe_name_is_valid(const char *name)
     return name_is_clean(name);
 }
 
+const char *recipe_name_reserved(const char *name)
+{
+    static const struct {
+        const char *name, *what;
+    } reserved[] = {
+        {"ignored.yaml", "the file beside the recipes with variables that have no effect"},
+        {"logs", "the directory of logs among the results"},
+        {"run.json", "the record of the last run among the results"},
+        {"targets", "the list of what lies among the results"},
+        {"report.html", "the report among the results"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(reserved); i++)
+        if (!strcmp(name, reserved[i].name))
+            return reserved[i].what;
+    return NULL;
+}
+
 bool recipe_exists(const struct recipe_set *set, const char *name)
 {
     if (!name_is_clean(name))

@@ -114,3 +114,19 @@ cp /recipe/data /out/one/opt/; echo extra >/out/one-extra/opt/extra'
   kb mine --recipes own/recipes
   [ -e build/kata-static-mine.tar.xz ]
 }
+
+@test "a name that something else has beside recipes or results is refused before anything is written" {
+  make_recipe one
+  kb one
+  kb report >/dev/null
+  local name
+  # All that a build and a report leave, but for what has the name of a target.
+  for name in ignored.yaml $(cd build && ls | grep -v -e '^kata-static-one' -e '^one-'); do
+    run -2 kb new "$name"
+    [[ "$output" == *"'$name' cannot be the name of a target: it is that of "* ]] || { echo "$output"; false; }
+    [ "$(ls -A recipes)" = one ]
+  done
+  run -2 kb new ignored.yaml --like one
+  [ "$(ls -A recipes)" = one ]
+  kb one
+}

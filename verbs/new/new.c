@@ -184,6 +184,12 @@ static int check_name(const struct new_request *r, struct error **err)
                           "a name is made of a-z 0-9 . _ -, begins with a letter or digit, and "
                           "has at most 100 characters");
     }
+    const char *reserved = recipe_name_reserved(r->name);
+    if (reserved) {
+        error_set(err, ERROR_USAGE, "'%s' cannot be the name of a target: it is that of %s",
+                  r->name, reserved);
+        return error_hint(err, "choose another name");
+    }
     bool own = r->set && same_file(recipe_set_origin(r->set, r->name), r->recipes);
     if (r->set && recipe_exists(r->set, r->name) && (own || !r->like)) {
         const struct recipe *known = recipe_get(r->set, r->name, NULL);
