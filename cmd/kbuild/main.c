@@ -4,9 +4,11 @@
 
 #include "base/ci_log.h"
 #include "base/process.h"
+#include "http/http.h"
 #include "registry/registry.h"
 
 #include <signal.h>
+#include <string.h>
 #include <sys/stat.h>
 
 static int run(int argc, char **argv, struct global_options *g, struct error **err)
@@ -28,6 +30,46 @@ static int run(int argc, char **argv, struct global_options *g, struct error **e
     if (c->verb->names == TARGETS && check_targets(g, &c->operands, !c->named, err) < 0)
         return -1;
     return c->verb->run(g, &c->operands, err);
+}
+
+// ---- logins that were put where none belongs ----
+
+// In a message, `raw` becomes what http_text_shown() leaves of it.
+static void hide_login(char **message, const char *raw)
+{
+    cleanup_free char *shown = http_text_shown(raw);
+    if (!*message || !strcmp(shown, raw))
+        return;
+    for (char *at; (at = strstr(*message, raw));) {
+        char *all = xasprintf("%.*s%s%s", (int)(at - *message), *message, shown, at + strlen(raw));
+        free(*message);
+        *message = all;
+    }
+}
+
+// The text, its words, and what follows each '=' in them.
+static void hide_logins(struct error *err, const char *text)
+{
+    cleanup_strlist struct strlist words = {0};
+    strlist_add(&words, text);
+    strlist_split(&words, text, " \t\n,");
+    for (size_t i = 0; i < words.n; i++)
+        for (const char *p = words.items[i]; p; p = strchr(p, '=') ? strchr(p, '=') + 1 : NULL) {
+            hide_login(&err->message, p);
+            hide_login(&err->hint, p);
+        }
+}
+
+// Whatever refuses a value may repeat it.
+static void hide_all_logins(struct error *err, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        hide_logins(err, argv[i]);
+    for (size_t i = 0; i < SETTINGS; i++) {
+        const char *name = setting_names[i].variable, *value = name ? getenv(name) : NULL;
+        if (value)
+            hide_logins(err, value);
+    }
 }
 
 static void print_error(const struct error *err)
@@ -65,6 +107,7 @@ int main(int argc, char **argv)
     if (!err)
         status = run(argc, argv, &g, &err);
     if (err) {
+        hide_all_logins(err, argc, argv);
         print_error(err);
         status = exit_status(&g.line, err);
         error_free(err);

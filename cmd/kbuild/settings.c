@@ -4,22 +4,27 @@
 #include "kbuild.h"
 
 #include "base/file.h"
+#include "http/http.h"
 
 #include <jansson.h>
 #include <string.h>
 
-// A login does not belong into any of these, and so may be in one: what is before the last '@' is
-// hidden, unless a digest comes after it. A password may have commas and '='. To be freed.
+// A login does not belong into any setting, and so may be in one. In a name of a registry, and what
+// becomes a part of one, all that is before the last '@' is hidden, unless a digest comes after it:
+// a password may have commas and '='. To be freed.
 static char *without_login(enum setting which, const char *text)
 {
     static const enum setting names[] = {SETTING_REGISTRY, SETTING_REPOSITORY,
-                                         SETTING_BUILDER_REGISTRY, SETTING_PREBUILT};
+                                         SETTING_BUILDER_REGISTRY, SETTING_PREBUILT,
+                                         SETTING_TARGET_BRANCH};
     const char *at = NULL, *equals = strchr(text, '=');
+    bool name = false;
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        for (const char *p = text; which == names[i] && (p = strchr(p, '@')); p++)
-            at = starts_with(p, "@sha256:") ? at : p;
+        name |= which == names[i];
+    for (const char *p = text; name && (p = strchr(p, '@')); p++)
+        at = starts_with(p, "@sha256:") ? at : p;
     if (!at)
-        return xstrdup(text);
+        return http_text_shown(text);
     size_t kept =
         which == SETTING_PREBUILT && equals && equals < at ? (size_t)(equals - text) + 1 : 0;
     return xasprintf("%.*s***%s", (int)kept, text, at);
@@ -104,8 +109,9 @@ static int print_source(const struct chosen_source *s, void *context, struct err
     if (strlist_has(&l->names, name))
         return 0;
     strlist_add(&l->names, name);
-    print_value(l->g, setting_names[SETTING_SOURCE].key, name,
-                json_visible(s->text[n] ? s->text + n + 1 : ""), &s->from);
+    cleanup_free char *value = without_login(SETTING_SOURCE, s->text[n] ? s->text + n + 1 : "");
+    cleanup_free char *shown = without_login(SETTING_SOURCE, name);
+    print_value(l->g, setting_names[SETTING_SOURCE].key, shown, json_visible(value), &s->from);
     return 0;
 }
 
@@ -164,5 +170,7 @@ int verb_settings(struct global_options *g, struct strlist *words, struct error 
             print_sources(g);
         else
             print_setting(g, i);
-    return result;
+    if (result < 0 || outputs_check(g, err) < 0)
+        return -1;
+    return build_check(&g->build, err);
 }

@@ -300,6 +300,8 @@ void checkpoint_free(struct checkpoint *w); // NULL is allowed
 // digest is pinned in versions.lock, and the key of the node has this digest. Artifacts made from
 // it have keys over its content, as with any other input.
 
+// An error unless all of the list are targets, each from a valid reference if one is given.
+int prebuilt_check(struct build *b, struct error **err);
 // 1: this target is taken, *reference (to be freed) says from where; 0: it is made; -1: the list is
 // invalid, or names a target without a recipe.
 int prebuilt_find(struct build *b, const char *target, const struct arch *arch, char **reference,

@@ -47,6 +47,23 @@ static char *complete(const char *given, const char *target, const struct arch *
     return out;
 }
 
+int prebuilt_check(struct build *b, struct error **err)
+{
+    cleanup_strlist struct strlist items = {0};
+    strlist_split(&items, b->options.prebuilt ? b->options.prebuilt : "", ",");
+    for (size_t i = 0; i < items.n; i++) {
+        char *equals = strchr(items.items[i], '=');
+        struct reference r = {0};
+        if (equals)
+            *equals++ = '\0';
+        bool good = !equals || reference_parse(equals, &r, err) == 0;
+        reference_free(&r);
+        if (!good || (*items.items[i] && !recipe_get(b->recipes, items.items[i], err)))
+            return error_wrap(err, "the list of prebuilt artifacts");
+    }
+    return 0;
+}
+
 int prebuilt_find(struct build *b, const char *target, const struct arch *arch, char **reference,
                   struct error **err)
 {

@@ -25,17 +25,40 @@ static int load_trusted(struct build *b, struct error **err)
     return 0;
 }
 
-struct build *build_open(const struct build_options *o, struct error **err)
+// Everything that the options name, but for the cache, which is made if there is none.
+static int open_inputs(struct build *b, struct error **err)
+{
+    const struct build_options *o = &b->options;
+    return load_trusted(b, err) < 0 || !(b->versions = versions_load(o->versions, err)) ||
+                   !(b->recipes = recipe_set_open(o->recipes, err)) ||
+                   check_source_names(b, err) < 0 || prebuilt_check(b, err) < 0 ||
+                   !(b->lock = lock_open(o->versions, o->installed, err)) || remote_open(b, err) < 0
+               ? -1
+               : 0;
+}
+
+static struct build *build_new(const struct build_options *o)
 {
     struct build *b = xcalloc(1, sizeof *b);
     b->options = *o;
     b->run = xcalloc(1, sizeof *b->run);
     b->run->opened_ms = now_ms();
     b->run->mirrors = mirrors_new();
-    if (load_trusted(b, err) < 0 || !(b->versions = versions_load(o->versions, err)) ||
-        !(b->recipes = recipe_set_open(o->recipes, err)) || check_source_names(b, err) < 0 ||
-        !(b->lock = lock_open(o->versions, o->installed, err)) ||
-        !(b->store = store_open(o->cache, err)) || remote_open(b, err) < 0) {
+    return b;
+}
+
+int build_check(const struct build_options *o, struct error **err)
+{
+    struct build *b = build_new(o);
+    int result = open_inputs(b, err) < 0 ? -1 : remote_check(b, err);
+    build_close(b);
+    return result;
+}
+
+struct build *build_open(const struct build_options *o, struct error **err)
+{
+    struct build *b = build_new(o);
+    if (open_inputs(b, err) < 0 || !(b->store = store_open(o->cache, err))) {
         build_close(b);
         return NULL;
     }

@@ -27,6 +27,10 @@
 
 #include "graph/job.h"
 
+// What build_open() checks, and that a registry is named if results are to be pushed: an error if
+// these options would be refused, whatever the target. Makes nothing, not even the cache.
+int build_check(const struct build_options *o, struct error **err);
+
 // Loads versions.yaml and opens recipes, lock and cache.
 struct build *build_open(const struct build_options *o, struct error **err);
 void build_close(struct build *b);

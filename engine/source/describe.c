@@ -2,6 +2,7 @@
 // Decides where a recipe's source comes from (the user's choices, the checkout around
 // versions.yaml, --sources), and describes the exact request for it.
 #include "base/file.h"
+#include "http/http.h"
 #include "source/internal.h"
 #include "source/source.h"
 
@@ -16,8 +17,9 @@
 static int refuse_choice(const struct source_choice *c, const char *text, const char *why,
                          struct error **err)
 {
+    cleanup_free char *shown = http_text_shown(text);
     return error_set(err, ERROR_USAGE, "%s%s%s: %s", c->where ? c->where : "--source",
-                     c->where ? ": " : " ", text, why);
+                     c->where ? ": " : " ", shown, why);
 }
 
 static int read_origin(struct source_choice *c, const char *text, const char *value,

@@ -34,6 +34,8 @@ bool http_url_is_clear(const char *url);
 // The url without user name and password, for messages and records; to be freed. From an ambiguous
 // one everything that could be a login is removed.
 char *http_url_shown(const char *url);
+// The same for a text that should be no url at all, and may be one with any scheme and password.
+char *http_text_shown(const char *text);
 // The url as it may be stored: without the password, and without a user name that is a token (alone
 // before the '@' of an http url). To be freed.
 char *http_url_kept(const char *url);

@@ -106,6 +106,17 @@ char *http_url_shown(const char *url)
     return at ? xasprintf("%.*s%s", (int)(start - url), url, at + 1) : xstrdup(url);
 }
 
+char *http_text_shown(const char *text)
+{
+    const char *start = strstr(text, ":/"), *at = NULL;
+    for (const char *p = start; p && (p = strchr(p, '@')); p++)
+        at = starts_with(p, "@sha256:") ? at : p;
+    if (!at || http_prefix(text))
+        return http_url_shown(text);
+    start += 1 + strspn(start + 1, "/");
+    return xasprintf("%.*s%s", (int)(start - text), text, at + 1);
+}
+
 char *http_url_kept(const char *url)
 {
     const char *start, *at = login_end(url, &start);

@@ -71,6 +71,7 @@ only_root() {
 }
 
 @test "sources are chosen one by one" {
+  make_recipe of_sources 'sources: {linux: {version: externals.greet, git: "{url}", ref: "{version}"}, qemu: {version: externals.greet, git: "{url}", ref: "{version}"}, kata: {version: externals.greet, git: "{url}", ref: "{version}"}, ovmf: {version: externals.greet, git: "{url}", ref: "{version}"}}'
   mkdir -p here/kata away/linux away/kata
   printf 'source:\n  linux: %s\n  kata: %s\n  qemu: debian\n' "$PROJECT/away/linux" "$PROJECT/away/kata" >"$OWN"
   printf 'source: {kata: here/kata}\n' >kbuild.yaml
@@ -322,4 +323,80 @@ only_root() {
   # A build does what one's own file says.
   run "$KBUILD" plan base
   [[ "$output" == *"stray"* ]]
+}
+
+# Each line: a variable or none, and a line of kbuild.yaml or none. One build that would be refused.
+@test "settings refuse what a build refuses, with the same words and status" {
+  local variable file said settings_said
+  make_recipe one
+  mkdir keys # without a key
+  export XDG_CONFIG_HOME=$PROJECT/none
+  unset KBUILD_SETTINGS
+  while IFS='|' read -r variable file; do
+    rm -f kbuild.yaml
+    [ -z "$file" ] || echo "$file" >kbuild.yaml
+    run env ${variable:+"$variable"} "$KBUILD" --builder=host --cache cache one
+    [ "$status" -gt 0 ] && [ "$status" -lt 3 ] || { echo "$variable $file: a build has $status"; false; }
+    said="$status $(grep '^kbuild: ' <<<"$output")"
+    rm -rf cache
+    run env ${variable:+"$variable"} "$KBUILD" settings --builder=host --cache cache
+    [ ! -e cache ] # nothing is made
+    settings_said="$status $(grep '^kbuild: ' <<<"$output")"
+    [[ "$output" == *"sources  "*"trusted-keys "* ]] # all values come first
+    [[ "$output" != *sekret* ]]
+    [ "$settings_said" = "$said" ] || { diff <(echo "$said") <(echo "$settings_said"); echo "$variable $file"; false; }
+  done <<'X'
+ARTEFACT_REGISTRY=u:sekret@127.0.0.1:1|
+ARTEFACT_REGISTRY=https://u:sekret@127.0.0.1:1|
+BUILDER_REGISTRY=u:sekret@127.0.0.1:1/x|
+BUILDER_REGISTRY=127.0.0.1:1/x:tag|
+ARTEFACT_REPOSITORY=UPPER|registry: localhost
+KBUILD_PREBUILT=one=u:sekret@127.0.0.1:1/x|
+KBUILD_PREBUILT=one=UPPER|
+KBUILD_PREBUILT=nosuch|
+KBUILD_SOURCE=kata=https://u:sekret@host/x|
+KBUILD_SOURCE=nosuch=upstream|
+KBUILD_TRUSTED_KEYS=keys|
+KBUILD_TRUSTED_KEYS=|
+KBUILD_SIGNING_KEY=|registry: localhost
+PUSH_TO_REGISTRY=yes|
+PUSH_TO_REGISTRY=perhaps|registry: localhost
+USE_CACHE=perhaps|
+|source: {nosuch: upstream}
+|prebuilt: [nosuch]
+|output: recipes
+|recipes: [keys, default, nosuch]
+X
+  rm -f kbuild.yaml
+  run -0 "$KBUILD" settings
+  run -1 "$KBUILD" settings --versions nosuch.yaml
+  [[ "$output" == *"sources  "*"error: "*nosuch.yaml* ]]
+}
+
+@test "no value shows a login, whatever setting it is put into by mistake" {
+  make_recipe one
+  local variable value
+  for variable in KBUILD_SOURCES KBUILD_SOURCE KBUILD_PREBUILT KBUILD_CACHE ARTEFACT_REGISTRY ARTEFACT_REPOSITORY \
+    BUILDER_REGISTRY TARGET_BRANCH KBUILD_TRUSTED_KEYS; do
+    for value in u:sekret@h/x https://u:sekret@h/x https://sekret@h/x https://u:se@sekret@h/x ssh://u:sek/sekret@h/x \
+      http:/u:sekret@h/x; do
+      for value in "$value" "kata=$value" "one=$value"; do
+        run env "$variable=$value" "$KBUILD" settings
+        [[ "$output" != *sekret* ]] || { echo "$variable=$value: $output"; false; }
+        run env "$variable=$value" "$KBUILD" settings --json
+        [[ "$output" != *sekret* ]] || { echo "$variable=$value: $output"; false; }
+      done
+    done
+  done
+  local option
+  for option in --source --prebuilt --cache --output --versions --recipes --arch --jobs; do
+    for value in https://u:sekret@h/x kata=https://u:sekret@h/x; do
+      run "$KBUILD" settings "$option" "$value"
+      [[ "$output" != *sekret* ]] || { echo "$option $value: $output"; false; }
+    done
+  done
+  # What has an @ and is no login stays.
+  mkdir me@home
+  run "$KBUILD" settings --cache "$PROJECT/me@home/cache" --output ./a:b@c
+  [[ "$output" == *"$PROJECT/me@home/cache "* && "$output" == *" ./a:b@c "* ]]
 }

@@ -233,6 +233,28 @@ TEST(of_a_url_that_is_not_clear_nothing_is_shown_that_could_be_a_login)
     }
 }
 
+TEST(a_text_shows_no_login_whatever_it_should_be)
+{
+    static const struct {
+        const char *text, *shown;
+    } cases[] = {
+        {"upstream", "upstream"},
+        {"/home/me@work/a:b", "/home/me@work/a:b"},
+        {"https://h/x@1.0", "https://h/x@1.0"},
+        {"docker://h:1/x@sha256:0", "docker://h:1/x@sha256:0"},
+        {"docker://me:p@h:1/x@sha256:0", "docker://h:1/x@sha256:0"},
+        {"https://me:p@h/x@1.0", "https://h/x@1.0"},
+        {"ssh://me:p/q@h/x", "ssh://h/x"},
+        {"kata=https://me:p@q@h/x", "kata=https://h/x"},
+        {"kata=http:/me:p@h/x", "kata=http:/h/x"},
+        {"me:p@h/x", "h/x"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        cleanup_free char *shown = http_text_shown(cases[i].text);
+        assert_string_equal(shown, cases[i].shown);
+    }
+}
+
 TEST(a_transfer_has_a_slowest_rate)
 {
     assert_false(http_is_too_slow(600, 0));

@@ -187,7 +187,7 @@ static int write_bundle(struct signing *s, const char *bundle, struct error **er
     cleanup_close int lock = file_lock_parent(bundle, err);
     if (lock < 0 || keep_others(s, bundle, key, &out, err) < 0)
         return -1;
-    return document_write(bundle, DOCUMENT_JSON, out.data, out.len, err);
+    return file_write(bundle, out.data, out.len, 0644, err);
 }
 
 static int sign_file(const struct sign_request *r, const char *file, sign_print *print,
