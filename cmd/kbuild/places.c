@@ -5,39 +5,29 @@
 
 #include "base/file.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
 // As git's safe.directory: kbuild runs the scripts of a project and does what its settings say, and
-// who stands in a directory has not looked at all those above it. Why the path is not to be
-// trusted; to be freed. NULL: it is.
-static char *distrust(const char *path)
-{
-    struct stat st;
-    if (stat(path, &st) < 0)
-        return xasprintf("%s cannot be read: %s", path, strerror(errno));
-    if (!owner_is_trusted(st.st_uid)) {
-        cleanup_free char *owner = owner_name(st.st_uid);
-        return xasprintf("%s belongs to %s", path, owner);
-    }
-    return st.st_mode & S_IWOTH ? xasprintf("%s can be written by everybody", path) : NULL;
-}
-
+// who stands in a directory has not looked at all those above it. Why the folder, or what it has of
+// these names, is not to be trusted; to be freed. NULL: it is.
 static char *distrust_any(const char *folder, const char *const *names)
 {
-    char *why = distrust(*folder ? folder : "/");
+    char *why = path_distrust(*folder ? folder : "/");
     for (size_t i = 0; !why && names[i]; i++) {
         cleanup_free char *path = xasprintf("%s/%s", folder, names[i]);
-        why = distrust(path);
+        if (path_exists(path))
+            why = path_distrust(path);
+        if (!why && is_directory(path))
+            why = tree_distrust(path);
     }
     return why;
 }
 
 static void check_project(struct places *p, const char *folder)
 {
-    static const char *const names[] = {"versions.yaml", "recipes", NULL};
+    static const char *const names[] = {"versions.yaml", "versions.lock", "recipes", NULL};
     cleanup_free char *why = distrust_any(folder, names);
     if (!why)
         return;

@@ -30,6 +30,7 @@ struct settings_reader {
     struct recipe_reader reader; // first
     struct settings_file *file;
     char *directory; // of the file
+    bool named;      // by the user, who has looked at what it names
 };
 
 static const struct settings_reader *settings_of(const struct recipe_reader *r)
@@ -161,6 +162,26 @@ static int refuse_outside(struct recipe_reader *r, const struct yaml *node, cons
     return refuse_for_project(r, how);
 }
 
+// What a project's file names belongs to those who may write the file, with the directories on the
+// way to it; recipes, which are programs, with everything in them.
+static int check_owners(struct recipe_reader *r, const struct yaml *node, const char *top,
+                        const char *real, bool whole)
+{
+    const struct settings_reader *s = settings_of(r);
+    if (s->named)
+        return 0;
+    cleanup_free char *why = way_distrust(top, real);
+    if (!why && whole)
+        why = tree_distrust(real);
+    if (!why)
+        return 0;
+    reader_error(r, node, "'%s': %s", node->text, why);
+    return error_hint(r->err,
+                      "it could say what is built, and from what. If that is meant: "
+                      "--settings %s; without the files: --settings none",
+                      s->file->path);
+}
+
 // Of a project's file it has to be inside of the project, links followed; then or if `needed` it
 // has to exist.
 static int read_inside(struct recipe_reader *r, const struct yaml *node, const char *option,
@@ -179,6 +200,8 @@ static int read_inside(struct recipe_reader *r, const struct yaml *node, const c
     }
     if (is_project(r) && (!realpath(s->directory, top) || !path_below(real, top)))
         return refuse_outside(r, node, option);
+    if (is_project(r) && check_owners(r, node, top, real, !strcmp(option, "--recipes")) < 0)
+        return -1;
     *out = steal(path);
     return 0;
 }
@@ -474,20 +497,26 @@ static int read_keys(struct settings_reader *s, const struct yaml *root, struct 
     return -1;
 }
 
-int settings_parse(const char *path, enum settings_owner owner, const char *text, size_t length,
-                   struct settings_file *out, struct error **err)
+static int parse_file(const char *path, enum settings_owner owner, bool named, const char *text,
+                      size_t length, struct settings_file *out, struct error **err)
 {
     *out = (struct settings_file){.path = xstrdup(path), .owner = owner};
     struct yaml_document *d = yaml_parse(path, text, length, err);
     if (!d)
         return -1;
-    struct settings_reader s = {.reader = {.document = d, .err = err}, .file = out};
+    struct settings_reader s = {.reader = {.document = d, .err = err}, .file = out, .named = named};
     s.directory = xstrndup(path, path_base(path) > path + 1 ? (size_t)(path_base(path) - path) - 1
                                                             : strlen("/"));
     int result = expect(&s.reader, d->root, YAML_MAP) < 0 ? -1 : read_keys(&s, d->root, err);
     free(s.directory);
     yaml_document_free(d);
     return result;
+}
+
+int settings_parse(const char *path, enum settings_owner owner, const char *text, size_t length,
+                   struct settings_file *out, struct error **err)
+{
+    return parse_file(path, owner, false, text, length, out, err);
 }
 
 static int refuse_file(const char *path, const char *why, struct error **err)
@@ -536,7 +565,7 @@ int settings_read(const char *path, enum settings_owner owner, bool named,
             return -1;
     }
     settings_file_free(out);
-    return settings_parse(full, owner, text.data ? text.data : "", text.len, out, err);
+    return parse_file(full, owner, named, text.data ? text.data : "", text.len, out, err);
 }
 
 void settings_file_free(struct settings_file *f)

@@ -146,6 +146,13 @@ int copy_tree(const char *from, const char *to, struct error **err);
 bool owner_is_trusted(uid_t uid);
 // "user 1000 (name)" for messages; to be freed.
 char *owner_name(uid_t uid);
+// Why somebody else could have written what is at the path, as a sentence with the path ("X belongs
+// to user 1000"); to be freed. NULL: nobody could. A link at its end is followed.
+char *path_distrust(const char *path);
+// The same for a directory with everything below it, where links are not followed; and for all that
+// is on the way from `top`, which is not looked at, to a path below it: both without links and "..".
+char *tree_distrust(const char *path);
+char *way_distrust(const char *top, const char *path);
 
 enum {
     FOLDER_MAKE = 1,          // missing folders are made

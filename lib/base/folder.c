@@ -32,6 +32,58 @@ char *owner_name(uid_t uid)
                 : xasprintf("user %u", (unsigned)uid);
 }
 
+static char *distrust(const char *path, const struct stat *st)
+{
+    if (!owner_is_trusted(st->st_uid)) {
+        cleanup_free char *owner = owner_name(st->st_uid);
+        return xasprintf("%s belongs to %s", path, owner);
+    }
+    bool open = !S_ISLNK(st->st_mode) && st->st_mode & S_IWOTH;
+    return open ? xasprintf("%s can be written by everybody", path) : NULL;
+}
+
+static char *unreadable(const char *path)
+{
+    return xasprintf("%s cannot be read: %s", path, strerror(errno));
+}
+
+char *path_distrust(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) < 0 ? unreadable(path) : distrust(path, &st);
+}
+
+char *tree_distrust(const char *path)
+{
+    struct stat st;
+    cleanup_strlist struct strlist names = {0};
+    if (lstat(path, &st) < 0)
+        return unreadable(path);
+    char *why = distrust(path, &st);
+    if (why || !S_ISDIR(st.st_mode))
+        return why;
+    if (list_directory(path, &names, NULL) < 0)
+        return xasprintf("%s cannot be read", path);
+    for (size_t i = 0; !why && i < names.n; i++) {
+        cleanup_free char *entry = xasprintf("%s/%s", path, names.items[i]);
+        why = tree_distrust(entry);
+    }
+    return why;
+}
+
+char *way_distrust(const char *top, const char *path)
+{
+    char *why = NULL;
+    const char *below = path_below(path, top);
+    for (const char *p = below; !why && p && *p;) {
+        p += strcspn(p, "/");
+        cleanup_free char *part = xstrndup(path, (size_t)(p - path));
+        why = path_distrust(part);
+        p += *p == '/';
+    }
+    return why;
+}
+
 struct path_walk {
     const char *path, *what; // for messages
     int rules;

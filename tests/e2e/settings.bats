@@ -226,6 +226,60 @@ only_root() {
   [[ "$output" == *"the settings in $PROJECT/kbuild.yaml, above the current directory: $PROJECT can be written by everybody"* ]]
 }
 
+@test "whatever a project of others, or its file, names is looked at: recipes to the last file" {
+  only_root
+  make_recipe one
+  mkdir -p sub ours/two mine/src keys
+  cp recipes/one/* ours/two && sed -i 's/one/two/g' ours/two/*
+  touch versions.lock mine/src/file keys/a.pem
+  cp versions.yaml mine/v.yaml
+  echo 'recipes: [default, ours]' >kbuild.yaml
+  cd sub
+  "$KBUILD" list | grep -q ^two
+  cd ..
+  # Above: each file of the recipes, and the lock.
+  for change in "chown 65534 recipes/one" "chmod o+w recipes/one" "chmod o+w recipes/one/build.sh" \
+    "chown 65534 recipes/one/recipe.yaml" "chmod o+w versions.lock" "chown -h 65534 recipes/link"; do
+    ln -sfn one recipes/link
+    $change
+    kb plan one >/dev/null # where one stands one has looked
+    cd sub
+    run -1 "$KBUILD" --builder=host list
+    [[ "$output" == *"the project in $PROJECT, above the current directory: $PROJECT"* ]] || { echo "$change: $output"; false; }
+    cd ..
+    chown -Rh 0 "$PROJECT"
+    chmod -R o-w "$PROJECT"
+    rm recipes/link
+  done
+  # What the file names, wherever one stands: as the file itself.
+  while IFS='|' read -r change file; do
+    echo "$file" >kbuild.yaml
+    for place in . sub; do
+      $change
+      cd "$place"
+      run -1 "$KBUILD" --builder=host list
+      [[ "$output" == *kbuild.yaml:1:*" $PROJECT/"*"--settings none"* ]] || { echo "$change, $file: $output"; false; }
+      [[ "$output" == *"belongs to user 65534"* || "$output" == *"can be written by everybody"* ]]
+      "$KBUILD" --settings "$PROJECT/kbuild.yaml" settings >/dev/null || [ "${file%%:*}" != recipes ] # named: not refused for that
+      cd "$PROJECT"
+      chown -Rh 0 "$PROJECT"
+      chmod -R o-w "$PROJECT"
+    done
+  done <<'X'
+chown 65534 ours|recipes: [default, ours]
+chmod 777 ours|recipes: [default, ours]
+chmod 777 ours/two|recipes: [default, ours]
+chown 65534 ours/two/build.sh|recipes: [default, ours]
+chown 65534 mine/src|source: {greet: mine/src}
+chmod 777 mine/src|source: {greet: mine/src}
+chmod 777 mine|source: {greet: mine/src}
+chown 65534 mine|versions: mine/v.yaml
+chmod 666 mine/v.yaml|versions: mine/v.yaml
+chmod 666 keys/a.pem|trusted-keys: keys/a.pem
+chmod 777 keys|trusted-keys: keys
+X
+}
+
 # ---- recipes of several directories ----
 
 @test "a later directory of recipes replaces recipes of an earlier one, and it is said" {
