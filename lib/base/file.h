@@ -150,7 +150,8 @@ char *owner_name(uid_t uid);
 // to user 1000"); to be freed. NULL: nobody could. A link at its end is followed.
 char *path_distrust(const char *path);
 // The same for a directory with everything below it, where links are not followed; and for all that
-// is on the way from `top`, which is not looked at, to a path below it: both without links and "..".
+// is on the way from `top`, which is not looked at, to a path below it: both without links and
+// "..".
 char *tree_distrust(const char *path);
 char *way_distrust(const char *top, const char *path);
 

@@ -56,6 +56,7 @@ X
 # As a word of a shell each of these would be another directory, or a command.
 @test "DESTDIR and PREFIX may hold blanks and quotes: nothing beside them is written or removed" {
   local top name prefix="/usr lo'cal;x"
+  # shellcheck disable=SC2016 # no shell is to read it
   for name in 'sp x' "q'q" 'g"g' 'b`touch PWNED`' 'h; touch PWNED #' 'i*' 'a&&touch PWNED'; do
     top="$PLACE/$name"
     mkdir -p "$PLACE/sp" && touch "$PLACE/sp/kept"
@@ -76,6 +77,7 @@ X
 
 @test "a directory of objects that make cannot name is one clear error" {
   local name
+  # shellcheck disable=SC2016
   for name in 'a b' '' "a'b" 'a;b' 'a`b`' $'a\nb' 'a(b'; do
     run -2 make_here -n kbuild OBJ="$name"
     [[ "$output" == *"OBJ "* && "$output" == *Stop* ]]

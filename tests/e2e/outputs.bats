@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What kbuild is told to write: it never takes the place of an input of the project, and "-" means standard
 # output wherever a result is one document.
+# shellcheck disable=SC2030,SC2031 # each test has its own environment
 bats_require_minimum_version 1.5.0
 load project
 

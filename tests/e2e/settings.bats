@@ -429,12 +429,12 @@ X
 
 @test "no value shows a login, whatever setting it is put into by mistake" {
   make_recipe one
-  local variable value
+  local variable login value
   for variable in KBUILD_SOURCES KBUILD_SOURCE KBUILD_PREBUILT KBUILD_CACHE ARTEFACT_REGISTRY ARTEFACT_REPOSITORY \
     BUILDER_REGISTRY TARGET_BRANCH KBUILD_TRUSTED_KEYS; do
-    for value in u:sekret@h/x https://u:sekret@h/x https://sekret@h/x https://u:se@sekret@h/x ssh://u:sek/sekret@h/x \
+    for login in u:sekret@h/x https://u:sekret@h/x https://sekret@h/x https://u:se@sekret@h/x ssh://u:sek/sekret@h/x \
       http:/u:sekret@h/x; do
-      for value in "$value" "kata=$value" "one=$value"; do
+      for value in "$login" "kata=$login" "one=$login"; do
         run env "$variable=$value" "$KBUILD" settings
         [[ "$output" != *sekret* ]] || { echo "$variable=$value: $output"; false; }
         run env "$variable=$value" "$KBUILD" settings --json
