@@ -289,6 +289,7 @@ X
 }
 
 # $1: the shell; further lines are its own.
+# shellcheck disable=SC2016 # names, not commands
 check_typed() {
   local name
   command -v "$1" >/dev/null || skip "no $1: tools/install-dependencies installs it"
