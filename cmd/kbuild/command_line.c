@@ -302,8 +302,8 @@ static int check_output_place(const struct command_line *c, struct error **err)
 {
     for (size_t i = 0; i < c->n && c->verb->common & BIT(COMMON_OUTPUT); i++) {
         const struct given_option *g = &c->given[i];
-        if (g->option == &common_options[COMMON_OUTPUT] || !is_output_option(g->option) ||
-            !is_directory(g->value))
+        if (g->option == &common_options[COMMON_OUTPUT] ||
+            strcmp(g->option->name, "--output") != 0 || !is_directory(g->value))
             continue;
         error_set(err, ERROR_USAGE, "%s: %s %s is a directory; after this verb it names a file",
                   c->verb->name, g->option->name, g->value);
