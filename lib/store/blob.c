@@ -134,8 +134,8 @@ static int hash_blob(struct store *s, const char *digest, const char *path, int 
 }
 
 // 1, and with `out` the open file at its start; 0: missing or damaged; -1: error.
-static int check_blob(struct store *s, const char *digest, bool always, int *out,
-                      struct error **err)
+static int check_own_blob(struct store *s, const char *digest, bool always, int *out,
+                          struct error **err)
 {
     if (check_digest(digest, "the digest of a blob", err) < 0)
         return -1;
@@ -165,6 +165,35 @@ static int check_blob(struct store *s, const char *digest, bool always, int *out
     if (out)
         *out = steal_fd(&fd);
     return 1;
+}
+
+// Copies a blob from the store that this one lies in. It gets its name from its content, so it is
+// what `digest` names if that is there afterwards.
+static int copy_from_lasting(struct store *s, const char *digest, struct error **err)
+{
+    cleanup_free char *path = object_path(s->lasting, "sha256", digest);
+    cleanup_close int from = at_open(s->lasting, path, O_RDONLY | O_NONBLOCK, 0);
+    struct stat st;
+    struct blob_draft d = {.fd = -1};
+    char found[DIGEST_HEX_SIZE];
+    if (from < 0 || fstat(from, &st) < 0 || !S_ISREG(st.st_mode) || at_foreign(&st))
+        return 0;
+    if (store_blob_begin(s, &d, err) < 0)
+        return -1;
+    if (copy_content(from, path, d.fd, d.path, err) < 0) {
+        store_blob_abandon(&d);
+        return error_wrap(err, "adding a blob to the cache %s", s->directory);
+    }
+    return store_blob_commit(s, &d, found, NULL, err);
+}
+
+static int check_blob(struct store *s, const char *digest, bool always, int *out,
+                      struct error **err)
+{
+    int has = check_own_blob(s, digest, always, out, err);
+    if (has || !s->lasting)
+        return has;
+    return copy_from_lasting(s, digest, err) < 0 ? -1 : check_own_blob(s, digest, always, out, err);
 }
 
 int store_has_blob(struct store *s, const char *digest, struct error **err)
@@ -227,7 +256,7 @@ static int seal(int fd, const char *path, struct error **err)
 static int name_blob(struct store *s, const char *path, int fd, const char *digest,
                      struct error **err)
 {
-    int has = store_has_blob(s, digest, err);
+    int has = check_own_blob(s, digest, false, NULL, err);
     // A damaged blob that can't be moved away is replaced; so is a valid one that another process
     // has named since, which is harmless.
     int named = has ? has : publish(s, path, "sha256", digest, false, err);

@@ -33,6 +33,8 @@ struct store {
     struct verified *known; // verified by this process; needed if verified/ can't be written
     size_t known_n, known_cap;
     struct strlist whole; // trees of which this process hashed every file
+
+    struct store *lasting; // of store_open_new(): the store that this one lies in; else NULL
 };
 
 // ---- at.c ----

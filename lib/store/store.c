@@ -296,10 +296,37 @@ struct store *store_open(const char *directory, struct error **err)
     return s;
 }
 
+struct store *store_open_new(const char *directory, struct error **err)
+{
+    struct store *lasting = store_open(directory, err), *s = NULL;
+    cleanup_free char *path = lasting ? store_temporary(lasting, "new", err) : NULL;
+    if (path)
+        s = store_open(path, err);
+    if (s)
+        s->lasting = lasting;
+    else
+        store_close(lasting);
+    return s;
+}
+
+struct store *store_lasting(struct store *s)
+{
+    return s->lasting ? s->lasting : s;
+}
+
+const char *store_folder_name(size_t number)
+{
+    if (number < ARRAY_LEN(folders))
+        return folders[number];
+    number -= ARRAY_LEN(folders);
+    return number < ARRAY_LEN(others) ? others[number] : NULL;
+}
+
 void store_close(struct store *s)
 {
     if (!s)
         return;
+    struct store *lasting = s->lasting;
     session_close(s);
     if (s->lock >= 0)
         close(s->lock);
@@ -309,6 +336,7 @@ void store_close(struct store *s)
     free(s->known);
     free(s->directory);
     free(s);
+    store_close(lasting); // and what lies in its tmp/, this one among it
 }
 
 const char *store_directory(const struct store *s)

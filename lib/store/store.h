@@ -54,6 +54,17 @@ struct store;
 struct store *store_open(const char *directory, struct error **err);
 void store_close(struct store *s);
 const char *store_directory(const struct store *s); // absolute
+// The name of a directory that kbuild makes in a store ("sha256"), by its number from 0; NULL after
+// the last one.
+const char *store_folder_name(size_t number);
+
+// A store that has nothing yet, for a build in which nothing that was made earlier counts. It lies
+// in tmp/ of the store in `directory`, and is gone after store_close(). Of that store only blobs
+// are used, each after it was hashed, whatever is noted there: what was downloaded and has a known
+// digest need not be downloaded again. No record, no tree, no memo of it is read.
+struct store *store_open_new(const char *directory, struct error **err);
+// That other store; the store itself if it is no such one.
+struct store *store_lasting(struct store *s);
 
 // ---- blobs ----
 // A blob being written. Zero-initialise. Write to fd; commit reads and hashes the content, syncs,

@@ -554,3 +554,48 @@ TEST(a_full_disk_is_a_clear_error_and_leaves_nothing)
     if (!run_in_child(write_to_a_full_disk, *state))
         skip();
 }
+
+TEST(a_new_store_takes_from_the_one_it_lies_in_only_blobs_that_are_what_their_names_say)
+{
+    struct fixture *f = *state;
+    struct error *err = NULL;
+    char good[DIGEST_HEX_SIZE], bad[DIGEST_HEX_SIZE], key[DIGEST_HEX_SIZE];
+    put_text(f->store, "good", good);
+    put_text(f->store, "what was verified", bad);
+    // As who can write the store can do: other content, with the inode and the times of the old.
+    cleanup_free char *path = store_blob_path(f->store, bad);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(chmod(path, 0644), 0);
+    cleanup_close int fd = open(path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "WHAT", 4, 0), 4);
+    const struct timespec times[2] = {st.st_atim, st.st_mtim};
+    assert_int_equal(futimens(fd, times), 0);
+    assert_int_equal(chmod(path, 0444), 0);
+    assert_int_equal(store_has_blob(f->store, bad, NULL), 1); // what the other is for
+    fake_key(1, key);
+    json_auto_t *record = json_pack("{s:[]}", "outputs"), *found = NULL;
+    assert_int_equal(store_action_put(f->store, key, record, NULL), 0);
+    store_memo_put(f->store, "memo", "text");
+
+    struct store *s = store_open_new(f->cache, &err);
+    no_error(err);
+    assert_string_equal(store_directory(store_lasting(s)), f->cache);
+    assert_ptr_equal(store_lasting(f->store), f->store);
+    assert_int_equal(store_has_blob(s, good, NULL), 1);
+    assert_int_equal(store_has_blob(s, bad, NULL), 0);
+    cleanup_buf struct buf memo = {0};
+    assert_int_equal(store_action_get(s, key, &found, NULL), 0);
+    assert_int_equal(store_memo_get(s, "memo", &memo), 0);
+    // What is made again gets the right content.
+    put_text(s, "what was verified", bad);
+    cleanup_buf struct buf text = {0};
+    cleanup_close int made = store_open_blob(s, bad, NULL);
+    assert_int_equal(fd_read_all(made, "blob", 100, &text, NULL), 0);
+    assert_string_equal(text.data, "what was verified");
+    cleanup_free char *folder = xstrdup(store_directory(s));
+    assert_true(path_exists(folder));
+    store_close(s);
+    assert_false(path_exists(folder));
+    assert_int_equal(store_has_blob(f->store, good, NULL), 1);
+}
