@@ -41,6 +41,8 @@ struct build_options {
     const struct source_choices *choices; // of single sources; or NULL
     bool offline, locked, keep_going;
     bool use_cache;    // no: remake the targets and the artifacts they need
+    bool anew;         // nothing that was made earlier counts: all is made by this process, in a
+                       // store that is removed afterwards (store_open_new())
     bool host_builder; // --builder=host
     bool quiet;
     bool only_results;     // the view shows where the results are, and nothing of how they came
@@ -108,7 +110,8 @@ struct job {
     bool asked;          // named by the user
     bool placed;         // its tarballs go to the output directory
     bool used;           // needed by the verb itself: made, but not placed
-    bool made;           // by this process: its record counts, even if the cache ignores records
+    bool made;           // or found by this process: its record counts, even if records are ignored
+    bool made_here;      // made, and not found or pulled, by this process
     bool found_only;     // this run may find or pull it, and never makes it
     bool shared_queried; // the shared cache was asked for it
     bool untrusted;      // and has an entry that no trusted key signed

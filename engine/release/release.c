@@ -498,7 +498,7 @@ static int merge_paths(const struct merge_request *r, const struct strlist *path
     cleanup_free char *scratch =
         base == r->output ? xstrdup(".") : xstrndup(r->output, (size_t)(base - r->output));
     struct error *ignored = NULL;
-    struct store *store = store_open(r->cache, &ignored);
+    struct store *store = cache_open(r->cache, false, &ignored);
     error_free(ignored);
     struct listings listings = {0};
     if (store)

@@ -20,12 +20,12 @@
 static int refuse_cache(struct build *b, struct error **err)
 {
     cleanup_free char *output = realpath(b->options.output, NULL);
-    cleanup_free char *cache = realpath(store_directory(b->store), NULL);
+    const char *shown = store_directory(store_lasting(b->store));
+    cleanup_free char *cache = realpath(shown, NULL);
     if (b->options.temporary_output || !output || !cache || !path_below(output, cache))
         return 0;
     close(steal_fd(&b->run->output_fd));
-    error_user(err, "the output directory %s is in the cache %s", b->options.output,
-               store_directory(b->store));
+    error_user(err, "the output directory %s is in the cache %s", b->options.output, shown);
     return error_hint(err, "name another one with -o, or another cache with --cache");
 }
 

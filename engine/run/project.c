@@ -183,7 +183,7 @@ static int read_plan(struct project *p, struct error **err)
 
 int project_open(const char *cache, const char *reference, struct project *out, struct error **err)
 {
-    *out = (struct project){.store = store_open(cache, err)};
+    *out = (struct project){.store = cache_open(cache, false, err)};
     out->sources = xcalloc(1, sizeof *out->sources);
     if (out->store && artifact_pull(out->store, reference, out->sources, err) == 0) {
         const struct artifact_tree *tree = artifact_find(out->sources, "project");

@@ -58,7 +58,7 @@ int build_check(const struct build_options *o, struct error **err)
 struct build *build_open(const struct build_options *o, struct error **err)
 {
     struct build *b = build_new(o);
-    if (open_inputs(b, err) < 0 || !(b->store = store_open(o->cache, err))) {
+    if (open_inputs(b, err) < 0 || !(b->store = cache_open(o->cache, o->anew, err))) {
         build_close(b);
         return NULL;
     }
@@ -217,6 +217,7 @@ static int keep_result(void *context, struct task *t, struct error **err)
     if (list_check(r->b, t->node, record, err) < 0)
         return -1;
     job_of(t->node)->made = true;
+    job_of(t->node)->made_here = t->outcome.kind == OUTCOME_MADE;
     list_pin(r->b, t->node, record);
     if (lock_save(r->b->lock, err) < 0) // another kbuild may have recorded something else
         return -1;

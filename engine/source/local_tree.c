@@ -70,7 +70,8 @@ static int refuse_own_folder(const struct local_tree *t, const char *folder, con
 
 int local_tree_own(struct local_tree *t, const struct source_options *o, struct error **err)
 {
-    const char *const folders[] = {o->output, o->store ? store_directory(o->store) : NULL};
+    const char *const folders[] = {o->output,
+                                   o->store ? store_directory(store_lasting(o->store)) : NULL};
     static const char *const words[] = {"the output directory", "the cache"};
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
         if (folders[i] && refuse_own_folder(t, folders[i], words[i], err) < 0)

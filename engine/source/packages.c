@@ -352,6 +352,9 @@ int packages_open(const struct packages_request *r, const struct source_options 
 {
     struct package_set known = {0};
     int found = recall_set(o->store, digest, &known, err);
+    // It is compared with its digest, so it counts wherever it is from.
+    if (!found && store_lasting(o->store) != o->store)
+        found = recall_set(store_lasting(o->store), digest, &known, err);
     if (found > 0 && (has_uris(&known) || o->offline)) {
         *out = known;
         return 0;

@@ -153,6 +153,12 @@ int source_fetch(const struct source_spec *spec, const struct source_pin *pin,
 int source_key_text(const struct source_spec *spec, const struct source_pin *pin, struct buf *out,
                     struct error **err);
 
+// ---- the cache ----
+// store_open(), or with `is_new` store_open_new(), of a cache whose content counts. A directory
+// that git brings the content of, as the index of a work tree around it says, is an error: a record
+// is signed by nobody, so it would say for whoever made the checkout what results are.
+struct store *cache_open(const char *directory, bool is_new, struct error **err);
+
 void source_spec_free(struct source_spec *s);
 void source_pin_free(struct source_pin *p);
 

@@ -5,6 +5,7 @@
 
 #include "base/input.h"
 #include "registry/registry.h"
+#include "source/source.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -89,7 +90,7 @@ static int make(struct image_run *m, struct error **err)
 {
     const struct image_request *r = m->r;
     if (payload_output_parse(r->output, &m->path, &m->name, err) < 0 ||
-        environment_epoch(&m->epoch, err) < 0 || !(m->store = store_open(r->cache, err)) ||
+        environment_epoch(&m->epoch, err) < 0 || !(m->store = cache_open(r->cache, false, err)) ||
         payload_base_load(m->store, r->base, r->arch, r->plain_http, &m->image, err) < 0 ||
         describe(m, err) < 0)
         return -1;

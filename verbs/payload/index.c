@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "registry/registry.h"
+#include "source/source.h"
 #include "store/store.h"
 
 #include <string.h>
@@ -187,7 +188,7 @@ int payload_index(const char *reference, char *const images[], size_t count, boo
         error_hint(err, "REGISTRY/REPOSITORY:TAG");
     }
     if (!result &&
-        (!(j.registry = registry_open(&to, &o, err)) || !(j.store = store_open(cache, err))))
+        (!(j.registry = registry_open(&to, &o, err)) || !(j.store = cache_open(cache, false, err))))
         result = -1;
     j.manifests = json_array();
     for (size_t i = 0; i < count && !result; i++)

@@ -464,7 +464,7 @@ static int make_and_deliver(struct push_run *p, struct error **err)
 {
     const struct payload_request *r = p->r;
     if (check_request(p, err) < 0 || environment_epoch(&p->epoch, err) < 0 ||
-        collect_tarballs(p, err) < 0 || !(p->store = store_open(r->cache, err)) ||
+        collect_tarballs(p, err) < 0 || !(p->store = cache_open(r->cache, false, err)) ||
         make_plan(p, err) < 0)
         return -1;
     const char *directory = p->directory ? r->source : NULL;

@@ -5,6 +5,7 @@
 #include "base/document.h"
 #include "base/file.h"
 #include "base/print.h"
+#include "source/source.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -130,7 +131,7 @@ int report_write(const struct report_request *r, char **written, struct error **
         return error_hint(err, "its content would be lost: name another file");
     }
     // Without the cache the page does not say what making the cached nodes took.
-    struct store *store = is_directory(r->cache) ? store_open(r->cache, NULL) : NULL;
+    struct store *store = is_directory(r->cache) ? cache_open(r->cache, false, NULL) : NULL;
     int result = report_page(text.data ? text.data : "", text.len, record, r->targets, store,
                              !r->file, &page, err);
     store_close(store);
