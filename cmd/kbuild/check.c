@@ -117,17 +117,18 @@ static int load_keys(struct global_options *g, struct trusted_keys **out, struct
     return *out ? 0 : error_wrap(err, path ? "--trusted-keys" : "KBUILD_TRUSTED_KEYS");
 }
 
-// Opens the build whose result the file should be. A registry could belong to whoever made the
-// file, so it is used only if the user says so.
+// Opens the build whose result the file should be.
 static int open_build(struct global_options *g, struct check_request *r, struct error **err)
 {
     r->target = option_value(g, "--reproduce");
+    if (!r->target && option_given(g, "--trust-cache"))
+        return usage_error(err, "check", "--trust-cache is not used without --reproduce");
     if (!r->target)
         return command_line_reject(&g->line, ~(BIT(COMMON_JSON) | BIT(COMMON_QUIET)),
                                    "without --reproduce", err);
     struct strlist target = {.items = (char **)&r->target, .n = 1};
-    if (!command_line_common(&g->line, COMMON_REMOTE))
-        g->build.remote = REMOTE_OFF;
+    if (build_for_proof(g, err) < 0)
+        return -1;
     g->build.view = VIEW_AUTO; // the lines of --json are those of the check
     if (check_targets(g, &target, false, err) < 0 ||
         !(r->build = open_with_targets(g, &target, err)))

@@ -269,6 +269,9 @@ int log_of_machines(struct global_options *g, const char *id, struct error **err
 // Opens the build and adds the targets, each for those of the architectures that it supports.
 struct build *open_for_several(struct global_options *g, const struct strlist *targets,
                                struct error **err);
+// Sets what `check --reproduce` and `verify --against` build with: nothing of the cache and of a
+// registry, or with --trust-cache what these have. A --remote without --trust-cache is an error.
+int build_for_proof(struct global_options *g, struct error **err);
 // Opens the build and adds the targets, for one architecture.
 struct build *open_with_targets(struct global_options *g, const struct strlist *targets,
                                 struct error **err);

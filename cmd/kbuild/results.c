@@ -97,16 +97,30 @@ static void explain_difference(const char *target, const char *against, int diff
                target);
 }
 
+int build_for_proof(struct global_options *g, struct error **err)
+{
+    const bool cache = option_given(g, "--trust-cache");
+    if (!cache && command_line_common(&g->line, COMMON_REMOTE) && g->build.remote != REMOTE_OFF) {
+        usage_error(err, g->line.verb->name, "--remote is used only with --trust-cache");
+        return error_hint(err, "a registry may be of the one who made the file: all is made here");
+    }
+    g->build.anew = !cache;
+    if (!cache || !command_line_common(&g->line, COMMON_REMOTE))
+        g->build.remote = REMOTE_OFF;
+    return 0;
+}
+
 int verb_verify(struct global_options *g, struct strlist *words, struct error **err)
 {
-    struct verify_options o = {.against = option_value(g, "--against"),
+    struct verify_options o = {.not_made = true,
+                               .against = option_value(g, "--against"),
                                .all = option_given(g, "--all"),
                                .diffoscope = !option_given(g, "--no-diffoscope")};
     o.variation.scratch = option_value(g, "--scratch");
     o.variation.keep_processors = option_given(g, "--keep-processors");
     o.variation.keep_clock = option_given(g, "--keep-clock");
     if (command_line_mode(&g->line, o.against ? "comparing with a file" : "building again",
-                          o.against ? "--against --no-diffoscope"
+                          o.against ? "--against --trust-cache --no-diffoscope"
                                     : "--all --scratch --keep-processors --keep-clock "
                                       "--no-diffoscope",
                           err) < 0)
@@ -114,6 +128,8 @@ int verb_verify(struct global_options *g, struct strlist *words, struct error **
     // Checked before a build that may take an hour.
     if (o.against && access(o.against, R_OK) < 0)
         return error_errno(err, errno, "reading %s", o.against);
+    if (o.against && build_for_proof(g, err) < 0)
+        return -1;
     struct build *b = open_with_targets(g, words, err);
     if (!b)
         return -1;

@@ -147,8 +147,14 @@ static const struct option install_options[] = {
     {"--root", 0, "DIR", "the root of the tree to install into (/)", 0, 0},
     {"--dry-run", 0, NULL, "list the files, write nothing", 0, 0},
 };
+#define TRUST_CACHE                                                                                \
+    {                                                                                              \
+        "--trust-cache", 0, NULL,                                                                  \
+            "use what the cache has, and name it, instead of making all anew", 0, 0                \
+    }
 static const struct option verify_rows[] = {
     {"--against", 0, "FILE", "compare with this tarball instead of building again", 0, 0},
+    TRUST_CACHE,
     {"--all", 0, NULL, "also verify the artifacts that it is made of", 0, 0},
     {"--scratch", 0, "DIR", "directory of the second build, best on another file system", 0, 0},
     {"--keep-processors", 0, NULL, "use the same number of processors in the second build", 0, 0},
@@ -313,6 +319,7 @@ static const struct option check_options[] = {
     {"--initrd-tarball", 0, "FILE", "the initrd in this tarball was sealed", 0, 0},
     {"--ovmf", 0, "FILE", "the firmware that was measured", 0, 0},
     {"--reproduce", 0, "TARGET", "build this target here, and compare", 0, 0},
+    TRUST_CACHE,
 };
 static const struct option se_verify_rows[] = {
     PROOF,
@@ -428,7 +435,9 @@ const struct verb verbs[] = {
     {"verify", "TARGET", 1, 1, TARGETS, "build a target again in another environment, and compare",
      "The second build has another user, umask, time zone, locale, path, host name, number of jobs "
      "and processors, and clock. Files that differ are shown with their first different bytes. The "
-     "second build is not kept.",
+     "second build is not kept. What was found in the cache, and so was made once only, is named. "
+     "With --against the target and all that it is made of are made anew, in a directory that is "
+     "removed afterwards, and compared with the file.",
      MAKE | OUTPUT | QUIET, OPTIONS(verify_rows), verb_verify, 0},
     {"merge", "DIR [VERSIONS_YAML]", 1, 2, NO_TARGETS,
      "merge DIR/kata-static-*.tar.xz into kata-static.tar.xz",
@@ -531,8 +540,8 @@ const struct verb verbs[] = {
      "signed it, what he states, what is in it. Each line says what was checked with which result, "
      "or what was not checked and why. The exit status is 0 only if all that was asked for was "
      "checked and is good; a signature by one of --trusted-keys is, unless --unsigned says that "
-     "none is required. With --reproduce the target is built here, without results from a "
-     "registry. docs/handed-over.md explains each line.",
+     "none is required. With --reproduce the target and all that it is made of are made here, "
+     "without results of a registry or of the cache. docs/handed-over.md explains each line.",
      MAKE | OUTPUT | JSON | QUIET, OPTIONS(check_options), verb_check, 0},
     {"report", "[TARGET...]", 0, ANY_NUMBER, NO_TARGETS,
      "write a page about the last run: where the time went, and why",

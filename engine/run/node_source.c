@@ -50,6 +50,10 @@ static int refuse_making_offline(const struct build *b, const struct job *job, s
 {
     if (!b->options.offline)
         return 0;
+    if (b->options.anew) {
+        error_user(err, "%s is made anew, and --offline forbids that", job->label);
+        return error_hint(err, "--trust-cache takes the one that the cache has");
+    }
     error_user(err, "%s is not in the cache, and --offline forbids making it", job->label);
     return error_hint(err, "run `kbuild fetch %s` once with the network", job->recipe->name);
 }

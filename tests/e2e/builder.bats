@@ -75,3 +75,34 @@ build() {
   [[ "$output" == *"builder one, but no key of KBUILD_TRUSTED_KEYS signed it"* ]]
   [[ "$output" == *"builder one $(uname -m): done in "* ]]
 }
+
+@test "a builder of the producer's registry does not count for a file that he handed over" {
+  PUSH_TO_REGISTRY=yes build one
+  forget
+  # It is pulled, and stays in the cache.
+  build one
+  mkdir handed
+  cp build/kata-static-one.tar.xz handed
+  kept=$(find cache/actions -type f | sort | xargs cat | sha256sum)
+  run "$KBUILD" --cache "$PROJECT/cache" check handed/kata-static-one.tar.xz --unsigned --reproduce one --trust-cache
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *$'\n'"not checked  reproduction  from a registry, and not made here: builder one"* ]]
+  [[ "$output" != *"good         reproduction"* ]]
+  run "$KBUILD" --cache "$PROJECT/cache" check handed/kata-static-one.tar.xz --unsigned --reproduce one
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"builder one $(uname -m): done in "* ]]
+  [[ "$output" == *"good         reproduction  one, built here, is the same"* ]]
+  [ "$(find cache/actions -type f | sort | xargs cat | sha256sum)" = "$kept" ]
+  # verify says so, too.
+  run "$KBUILD" --cache "$PROJECT/cache" verify one
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"from a registry, and not made by this run: builder one"* ]]
+  # An image that is named is no builder that was made here.
+  ONE_CONTAINER_BUILDER=$BUILDER_REGISTRY:$(cat build/one-builder-image-version) \
+    run "$KBUILD" --cache "$PROJECT/cache" check handed/kata-static-one.tar.xz --unsigned --reproduce one
+  echo "$output"
+  [[ "$output" == *"not checked  reproduction  taken as it is named "*"and not made here: builder one"* ]]
+  [[ "$output" != *"good         reproduction"* ]]
+}

@@ -31,7 +31,7 @@ _kbuild_options() { # a verb
     'shell') echo ' --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --settings= --quiet' ;;
     'boot') echo ' --host-key= --image= --qemu= --plain --root= --timeout= --verbose --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --settings= --quiet' ;;
     'install') echo ' --prefix= --root= --dry-run --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --settings= --quiet' ;;
-    'verify') echo ' --against= --all --scratch= --keep-processors --keep-clock --no-diffoscope --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --settings= --quiet' ;;
+    'verify') echo ' --against= --trust-cache --all --scratch= --keep-processors --keep-clock --no-diffoscope --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --settings= --quiet' ;;
     'merge') echo ' --output= --format= --target= --components= --rehash --arch= --jobs= --sources= --source= --cache= --versions= --recipes= --settings= --quiet' ;;
     'pack') echo ' --format= --jobs= --quiet' ;;
     'unpack') echo ' --quiet' ;;
@@ -50,7 +50,7 @@ _kbuild_options() { # a verb
     'payload image') echo ' --output= --base= --entrypoint= --label= --plain-http --arch= --jobs= --cache= --settings= --quiet' ;;
     'provenance') echo ' --spdx --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --settings=' ;;
     'sign') echo ' --signing-key= --release= --provenance= --output= --quiet' ;;
-    'check') echo ' --signature= --trusted-keys= --unsigned --provenance= --require-provenance --expect-name= --expect-release= --host-key-document= --host-key= --hdr-key= --seal-record= --seal-secret= --kernel= --initrd= --parmfile= --kernel-tarball= --initrd-tarball= --ovmf= --reproduce= --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --settings= --json --quiet' ;;
+    'check') echo ' --signature= --trusted-keys= --unsigned --provenance= --require-provenance --expect-name= --expect-release= --host-key-document= --host-key= --hdr-key= --seal-record= --seal-secret= --kernel= --initrd= --parmfile= --kernel-tarball= --initrd-tarball= --ovmf= --reproduce= --trust-cache --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --settings= --json --quiet' ;;
     'report') echo ' --output= --arch= --cache= --settings= --quiet' ;;
     'settings') echo ' --output= --arch= --jobs= --sources= --source= --remote= --prebuilt= --builder= --cache= --versions= --recipes= --settings= --json' ;;
     'cache info') echo ' --cache= --settings= --json' ;;

@@ -282,39 +282,30 @@ static void report_line(const char *line, void *context)
     finding(context, CHECK_STATED, "reproduction", "%s", line);
 }
 
-static bool came_from_registry(struct build *b, const struct node *node)
+static void report_others(struct check_run *c, bool bad, const struct strlist *labels,
+                          const char *what)
 {
-    json_auto_t *record = NULL;
-    struct error *ignored = NULL;
-    if (*node->key)
-        store_action_get(b->store, node->key, &record, &ignored);
-    error_free(ignored);
-    return json_object_get(record, SHARED_MARK) != NULL;
+    cleanup_free char *names = strlist_join(labels, ", ");
+    if (labels->n)
+        finding(c, bad ? CHECK_BAD : CHECK_SKIPPED, "reproduction", "%s, and not made here: %s",
+                what, names);
 }
 
-// A result of somebody else proves nothing: he may be the one who handed the file over. Returns
-// false if it is the target itself that was not made here.
+// What was made before, or elsewhere, proves nothing: nobody signed the records of a cache, and a
+// registry may be of the one who handed the file over. Whether the target and all that it was made
+// of was made by this process.
 static bool check_made_here(struct check_run *c)
 {
-    struct build *b = c->r->build;
-    cleanup_strlist struct strlist others = {0};
-    bool asked = false, prebuilt = false;
-    for (size_t i = 0; i < b->graph.n; i++) {
-        const struct node *node = b->graph.nodes[i];
-        if (node->kind != NODE_ARTIFACT || !came_from_registry(b, node))
-            continue;
-        asked |= job_of(node)->asked;
-        prebuilt |= job_of(node)->prebuilt != NULL;
-        strlist_add(&others, node_label(node));
-    }
-    cleanup_free char *names = strlist_join(&others, ", ");
-    if (others.n)
-        finding(c, asked ? CHECK_BAD : CHECK_SKIPPED, "reproduction",
-                "from a registry, and not made here: %s; %s", names,
-                prebuilt ? "without --prebuilt (KBUILD_PREBUILT, prebuilt in kbuild.yaml) and with "
-                           "USE_CACHE=no they are made"
-                         : "USE_CACHE=no makes them");
-    return !asked;
+    struct not_made n;
+    build_not_made(c->r->build, &n);
+    report_others(c, false, &n.found, "found in the cache (--trust-cache)");
+    report_others(c, n.foreign_target, &n.shared, "from a registry");
+    report_others(c, n.foreign_target, &n.named,
+                  "taken as it is named (an image of a builder; --prebuilt, KBUILD_PREBUILT, "
+                  "prebuilt in kbuild.yaml)");
+    const bool all = !n.found.n && !n.shared.n && !n.named.n;
+    not_made_free(&n);
+    return all;
 }
 
 // Why two builds of it differ by intent, or NULL.
@@ -351,6 +342,11 @@ static int check_reproduction(struct check_run *c, struct error **err)
         report_difference(c);
     else if (made)
         finding(c, CHECK_GOOD, "reproduction", "%s, built here, is the same, byte by byte",
+                c->r->target);
+    else
+        finding(c, CHECK_STATED, "reproduction",
+                "what %s gives here is the same, byte by byte; that its sources give it is shown "
+                "only if all of it is made here",
                 c->r->target);
     return 0;
 }

@@ -133,6 +133,8 @@ static int verify_node(struct verify_run *v, struct node *node, struct error **e
     }
     size_t count = node->output_count;
     struct node_output *first = copy_outputs(node);
+    if (!job_of(node)->made_here)
+        report_line(v, "the first build of %s is the one that the cache has", node_label(node));
     for (size_t i = 0; i < v->b->graph.n; i++)
         job_of(v->b->graph.nodes[i])->asked = false;
     job_of(node)->asked = true;
@@ -296,6 +298,68 @@ static int run_verification(struct verify_run *v, const struct targets *targets,
                          : build_targets_again(v, targets, err);
 }
 
+// ---- what was not made here ----
+
+static void reach(const struct node *node, bool *reached)
+{
+    if (reached[node->index])
+        return;
+    reached[node->index] = true;
+    for (size_t i = 0; i < node->need_count; i++)
+        reach(node->needs[i].node, reached);
+}
+
+static bool came_from_registry(struct build *b, const struct node *node)
+{
+    json_auto_t *record = NULL;
+    if (*node->key)
+        store_action_get(b->store, node->key, &record, NULL);
+    return json_object_get(record, SHARED_MARK) != NULL;
+}
+
+void build_not_made(struct build *b, struct not_made *out)
+{
+    cleanup_free bool *reached = xcalloc(b->graph.n + 1, sizeof *reached);
+    *out = (struct not_made){0};
+    for (size_t i = 0; i < b->graph.n; i++)
+        if (job_of(b->graph.nodes[i])->asked)
+            reach(b->graph.nodes[i], reached);
+    for (size_t i = 0; i < b->graph.n; i++) {
+        const struct node *node = b->graph.nodes[i];
+        const struct job *job = job_of(node);
+        bool named = job->prebuilt || (node->kind == NODE_BUILDER && job->image_name);
+        if (!reached[node->index] || (job->made_here && !named))
+            continue;
+        bool shared = !named && came_from_registry(b, node);
+        strlist_add(named ? &out->named : shared ? &out->shared : &out->found, node_label(node));
+        out->foreign_target |= job->asked && (named || shared);
+    }
+}
+
+void not_made_free(struct not_made *n)
+{
+    strlist_free(&n->found);
+    strlist_free(&n->shared);
+    strlist_free(&n->named);
+}
+
+static void report_list(const struct verify_run *v, const char *what, const struct strlist *labels)
+{
+    cleanup_free char *names = strlist_join(labels, ", ");
+    if (labels->n)
+        report_line(v, "%s, and not made by this run: %s", what, names);
+}
+
+static void report_not_made(const struct verify_run *v)
+{
+    struct not_made n;
+    build_not_made(v->b, &n);
+    report_list(v, "found in the cache", &n.found);
+    report_list(v, "from a registry", &n.shared);
+    report_list(v, "taken as it is named", &n.named);
+    not_made_free(&n);
+}
+
 int build_verify(struct build *b, const struct verify_options *o, prove_print *print, void *context,
                  struct error **err)
 {
@@ -303,6 +367,10 @@ int build_verify(struct build *b, const struct verify_options *o, prove_print *p
     struct targets targets = {0};
     find_asked_targets(b, &targets);
     int result = run_verification(&v, &targets, err);
+    for (size_t i = 0; i < targets.n; i++) // as before the second build
+        job_of(targets.nodes[i])->asked = true;
+    if (result >= 0 && o->not_made)
+        report_not_made(&v);
     free(targets.nodes);
     return result < 0 ? -1 : v.differing;
 }

@@ -15,6 +15,7 @@ struct verify_options {
     bool all;            // also the artifacts in the target's needs
     const char *against; // a tarball to compare with instead of a second build; or NULL
     bool diffoscope;     // show its report too, if it is installed
+    bool not_made;       // the report names what build_not_made() finds
 };
 // The target of `b` (one, or the members of a group, evaluated) is built if it is not in the cache,
 // then again in a different environment, and the two results are compared; or it is compared with a
@@ -22,6 +23,17 @@ struct verify_options {
 // error. The build cannot be used for anything else afterwards.
 int build_verify(struct build *b, const struct verify_options *o, prove_print *print, void *context,
                  struct error **err);
+
+// After build_verify(): what the targets were made of, themselves among it, and this process did
+// not make: the labels of nodes that were found in the cache or came from a registry.
+struct not_made {
+    struct strlist found;  // in the cache, which says that it was made on this machine
+    struct strlist shared; // in the shared cache, now or earlier
+    struct strlist named;  // taken because a recipe or the user names it: images, --prebuilt
+    bool foreign_target;   // a target is one of the last two
+};
+void build_not_made(struct build *b, struct not_made *out);
+void not_made_free(struct not_made *n);
 
 struct provenance_request {
     const char *target;
