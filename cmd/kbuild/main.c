@@ -90,6 +90,7 @@ static int exit_status(const struct command_line *c, const struct error *err)
 
 int main(int argc, char **argv)
 {
+    standard_streams_on_entry();
     signals_on_entry();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); // a file limit (ulimit -f) is then an ordinary error (EFBIG)

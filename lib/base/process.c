@@ -166,6 +166,20 @@ static _Noreturn void supervise(void (*become)(const void *program, pid_t parent
 
 // ---- starting and waiting ----
 
+void standard_streams_on_entry(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0)
+            continue;
+        // The lowest free number is this one. What is only writable cannot be read, and so on.
+        int got = open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+        if (got < 0)
+            got = open("/", O_PATH);
+        if (got != fd)
+            _exit(1); // there is no root directory, and nobody to tell
+    }
+}
+
 static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
 static sigset_t ignored_on_entry; // of main(), by nohup or a shell's trap
 

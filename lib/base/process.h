@@ -36,6 +36,11 @@ struct process {
     int interrupt_ms;
 };
 
+// For the beginning of main(), before anything is opened: a standard stream that is closed is opened
+// such that using it fails as before (EBADF), and so that no file of ours gets its number, into
+// which output would go.
+void standard_streams_on_entry(void);
+
 // For the beginning of main(): remembers which of SIGINT, SIGTERM and SIGHUP were ignored when this
 // process started (nohup). They stay ignored, here and in child processes.
 void signals_on_entry(void);

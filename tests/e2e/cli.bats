@@ -489,3 +489,60 @@ needs: [low]"
   jq -e '.event == "summary" and ([.made[].label] | sort) == ["high", "low"] and (.made[0].ms | type) == "number"
     and .pulled == [] and .failed == [] and .results[1].path == "build/kata-static-high.tar.xz"' summary
 }
+
+# No file of kbuild's has text in it that was for a stream.
+files_are_clean() {
+  [ ! -s cache/lock ]
+  [ -z "$(find cache/locks cache/tmp cache/actions cache/verified -type f -exec grep -lE 'kbuild:|"event"' {} +)" ]
+}
+
+@test "a standard stream that is closed is not a file of kbuild's, and output that is lost is an error" {
+  make_recipe one "" 'mkdir -p /out/one/opt; echo said | tee /out/one/opt/one'
+  kb list >/dev/null
+  status=0
+  kb --json one >&- || status=$?
+  [ "$status" -eq 1 ]
+  files_are_clean
+  run kb --json one
+  [ "$(jq -rs 'last.outcome' <<<"$output")" = done ]
+  for way in "plan one" list "why one" "cache info" "log one" settings help version "verify one" "provenance -o - one"; do
+    echo "$way"
+    # shellcheck disable=SC2086 # words
+    (kb $way >/dev/null) # what is right with a stream
+    status=0
+    # shellcheck disable=SC2086
+    kb $way >&- 2>err || status=$?
+    [ "$status" -eq 1 ]
+    grep -qE "writing to standard output failed|standard output: Bad file descriptor" err
+    files_are_clean
+  done
+  # Messages that nobody wants are lost, and the run is what it was; a build's lines are such.
+  kb one 2>&-
+  kb one >&- 2>&- <&-
+  files_are_clean
+  status=0
+  kb nosuch >&- 2>&- <&- || status=$?
+  [ "$status" -eq 2 ]
+  # What is read from a closed stream is an error, and not the end of an empty file.
+  status=0
+  kb check - --unsigned <&- || status=$?
+  [ "$status" -ne 0 ]
+  status=0
+  kb check /dev/stdin --unsigned <&- 2>err || status=$?
+  [ "$status" -eq 1 ]
+  # A step has streams as always.
+  make_recipe two "" 'mkdir -p /out/two/opt; readlink /proc/self/fd/0 >/out/two/opt/two; cat; echo said; echo wrong >&2'
+  kb two <&- >&- 2>&-
+  [ "$(content_of build/kata-static-two.tar.xz opt/two)" = /dev/null ]
+  grep -q said build/logs/two.log
+  grep -q wrong build/logs/two.log
+  # The other names of the program.
+  ln -s "$KBUILD" genprotimg
+  ln -s "$KBUILD" pvimg
+  status=0
+  ./genprotimg --help >&- 2>&- || status=$?
+  [ "$status" -eq 1 ]
+  status=0
+  ./pvimg --version >&- || status=$?
+  [ "$status" -eq 1 ]
+}
