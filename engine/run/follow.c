@@ -437,16 +437,12 @@ static int follow_all(struct follow *f, struct error **err)
 // After an error no job is left behind.
 static int run_jobs(struct follow *f, struct error **err)
 {
-    sigset_t set, old;
-    ending_signals(&set);
-    sigprocmask(SIG_BLOCK, &set, &old);
     int result = follow_all(f, err);
     if (result < 0)
         cancel(f, false, NULL);
     // Ctrl-C that was pressed again must not keep the user from what became of the jobs.
     while (f->interrupted && wait_ms(0))
         ;
-    sigprocmask(SIG_SETMASK, &old, NULL);
     if (!result && f->interrupted)
         result = error_set(err, ERROR_INTERRUPT, "interrupted; its jobs are cancelled");
     return result;
@@ -492,13 +488,16 @@ int plan_follow(struct build *b, const struct plan *p, const struct engine *e,
         struct last_run last;
         connect_jobs(&f);
         last_run_open(b, &last, &f.s, "spread");
+        interrupts_hold();
         view_open(b, &f.s);
         result = run_jobs(&f, err);
         keep_for_report(&f, &last, result < 0 && err ? *err : f.failure);
         last_run_close(&last);
-        if (f.next) // else no job was submitted, and the error says all
+        // If no job was submitted, the error says all; but a reader of events waits for the last.
+        if (f.next || b->options.view == VIEW_JSON)
             view_summary(b, false, result < 0 && err ? *err : f.failure);
         view_close();
+        interrupts_release(result < 0);
     }
     if (!result && f.failure) {
         *err = steal(f.failure);

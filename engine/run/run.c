@@ -452,15 +452,20 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
     for (size_t i = 0; i < s.n; i++)
         set_purpose(&s.tasks[i], what);
     bool missing = schedule_want(&s);
+    interrupts_hold(); // from the first event to the last one
     view_open(b, &s);
     last_run_open(b, &last, &s, what == RUN_NETWORK ? "fetch" : "build");
     context.last = publishes ? &last : NULL;
     int result = missing ? make_all(b, &s, &context, &failure, err) : 0;
     last.made_ms = now_ms();
+    if (!result)
+        result = interrupts_check(err); // then nothing is placed
     if (!result && places)
         result = place_and_note(b, &s, err);
     if (!result && publishes)
         result = publish(b, &s, err);
+    if (!result)
+        result = interrupts_check(err);
     if (!result && failure) {
         *err = steal(failure);
         result = -1;
@@ -473,6 +478,7 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
         view_summary(b, !result && places, result && err ? *err : NULL);
     result = report_lost_trace(lost, result, err);
     view_close();
+    interrupts_release(result < 0);
     schedule_close(&s);
     return result;
 }
@@ -605,8 +611,11 @@ int build_run_node(struct build *b, struct node *node, enum plan_grain grain, st
         return -1;
     schedule_task(&s, node)->root = true;
     schedule_want(&s);
+    interrupts_hold();
     view_open(b, &s);
     int result = run_one(b, &s, &context, &failure, err);
+    if (!result)
+        result = interrupts_check(err);
     if (!result && failure) {
         *err = steal(failure);
         result = -1;
@@ -616,6 +625,7 @@ int build_run_node(struct build *b, struct node *node, enum plan_grain grain, st
         node->state = NODE_CACHED; // it was there, and nobody here needs it
     view_summary(b, false, result && err ? *err : NULL);
     view_close();
+    interrupts_release(result < 0);
     schedule_close(&s);
     return result;
 }

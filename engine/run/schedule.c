@@ -344,7 +344,8 @@ static int start_ready(struct run *r, bool *waiting, struct error **err)
             *waiting = true;
             return 0;
         }
-        struct child_setup setup = {.actions = r->a, .mask = &r->old_mask, .signals = r->signals};
+        struct child_setup setup = {
+            .actions = r->a, .mask = interrupts_mask_before(), .signals = r->signals};
         if (child_start(t, &setup, err) < 0)
             return -1;
         t->pulled = t->node->state == NODE_SHARED;
@@ -415,12 +416,15 @@ static int loop(struct run *r, struct error **err)
     }
 }
 
-static int block_signals(struct run *r, struct error **err)
+static int open_signals(struct run *r, struct error **err)
 {
     sigset_t mask;
-    ending_signals(&mask);
+    interrupts_hold();
+    sigemptyset(&mask);
     sigaddset(&mask, SIGCHLD);
     sigprocmask(SIG_BLOCK, &mask, &r->old_mask);
+    ending_signals(&mask);
+    sigaddset(&mask, SIGCHLD);
     r->signals = signalfd(-1, &mask, SFD_CLOEXEC);
     return r->signals < 0 ? error_errno(err, errno, "waiting for signals") : 0;
 }
@@ -432,7 +436,7 @@ int schedule_run(struct schedule *s, const struct schedule_actions *a,
     count_all(s);
     schedule_want(s);
     r.running = xcalloc(limits->jobs + 1, sizeof(struct task *));
-    int result = block_signals(&r, err);
+    int result = open_signals(&r, err);
     if (!result)
         result = jobserver_open(limits->jobs, err);
     if (!result)
@@ -443,6 +447,7 @@ int schedule_run(struct schedule *s, const struct schedule_actions *a,
     if (r.signals >= 0)
         close(r.signals);
     sigprocmask(SIG_SETMASK, &r.old_mask, NULL);
+    interrupts_release(result < 0);
     free(r.running);
     return result;
 }

@@ -193,7 +193,7 @@ void schedule_close(struct schedule *s);
 
 struct child_setup {
     const struct schedule_actions *actions;
-    const sigset_t *mask; // of signals, as it was before the scheduler blocked some
+    const sigset_t *mask; // of signals, as it was before the run blocked some
     int signals;          // the scheduler's signalfd, closed in the child
 };
 // Starts the process, in a process group of its own.

@@ -24,7 +24,7 @@ enum error_kind {
     ERROR_AGAIN = 75,     // another try may succeed: no answer, an overloaded server, an input that
                           // a cache lost. EX_TEMPFAIL of sysexits.h. Verbs that engines call exit
                           // with it, the others with 1
-    ERROR_INTERRUPT = 130 // SIGINT or SIGTERM
+    ERROR_INTERRUPT = 130 // SIGINT, SIGTERM or SIGHUP
 };
 
 struct error {

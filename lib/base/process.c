@@ -214,6 +214,39 @@ bool signal_ignored_on_entry(int signal)
     return sigismember(&ignored_on_entry, signal) == 1;
 }
 
+static unsigned holds; // that are nested
+static sigset_t mask_before;
+
+void interrupts_hold(void)
+{
+    sigset_t set;
+    ending_signals(&set);
+    if (!holds++)
+        sigprocmask(SIG_BLOCK, &set, &mask_before);
+}
+
+void interrupts_release(bool failed)
+{
+    static const struct timespec none = {0};
+    sigset_t set;
+    if (--holds)
+        return;
+    ending_signals(&set);
+    while (failed && sigtimedwait(&set, NULL, &none) > 0)
+        ;
+    sigprocmask(SIG_SETMASK, &mask_before, NULL);
+}
+
+const sigset_t *interrupts_mask_before(void)
+{
+    return &mask_before;
+}
+
+int interrupts_check(struct error **err)
+{
+    return interrupt_is_pending() ? error_set(err, ERROR_INTERRUPT, "interrupted") : 0;
+}
+
 static void put_fd(int from, int to)
 {
     if (from == to)

@@ -36,9 +36,9 @@ struct process {
     int interrupt_ms;
 };
 
-// For the beginning of main(), before anything is opened: a standard stream that is closed is opened
-// such that using it fails as before (EBADF), and so that no file of ours gets its number, into
-// which output would go.
+// For the beginning of main(), before anything is opened: a standard stream that is closed is
+// opened such that using it fails as before (EBADF), and so that no file of ours gets its number,
+// into which output would go.
 void standard_streams_on_entry(void);
 
 // For the beginning of main(): remembers which of SIGINT, SIGTERM and SIGHUP were ignored when this
@@ -51,6 +51,18 @@ bool signal_ignored_on_entry(int signal);
 void ending_signals(sigset_t *out);
 // Whether one of them is pending, in a program that blocks them.
 bool interrupt_is_pending(void);
+
+// Between these two an ending signal is held back: what runs there looks for it, and ends in order,
+// with its report. Calls can be nested; only the outermost pair changes anything. Where the work
+// failed, the interrupt is a part of that, or too late, and is dropped; else it arrives after the
+// end.
+void interrupts_hold(void);
+void interrupts_release(bool failed);
+// The signal mask before the outermost interrupts_hold(): for child processes, which a signal may
+// end at once.
+const sigset_t *interrupts_mask_before(void);
+// ERROR_INTERRUPT if one is pending.
+int interrupts_check(struct error **err);
 
 // Starts it. A program that cannot be executed is an error here. The child is killed if this
 // process dies. Returns the pid, or -1. With `tree` it is the pid of a supervisor,

@@ -7,8 +7,8 @@
 // both. Transient failures (broken connections, 408, 429, 5xx) are retried with growing, jittered
 // pauses that obey Retry-After. Credentials are not sent to another host after a redirect, and are
 // in no message, event or log. All calls have time limits: for connecting, for silence, and in
-// total. In a program that blocks SIGINT and SIGTERM (signalfd), a pending one ends a transfer
-// within a second, with ERROR_INTERRUPT, and stays pending.
+// total. In a program that blocks the ending signals (base/process.h), a pending one ends a
+// transfer within a second, with ERROR_INTERRUPT, and stays pending.
 //
 // Other sources: distribution's reference grammar (github.com/distribution/reference), "Token
 // Authentication Specification" and "OAuth2" of distribution, RFC 6750, 7617 and 9110 (logins),

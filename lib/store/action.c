@@ -3,6 +3,7 @@
 #include "store/internal.h"
 
 #include "base/file.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -288,18 +289,6 @@ int store_lock_try(struct store *s, const char *key, int *fd, struct error **err
     return 1;
 }
 
-// SIGINT and SIGTERM, without ignored ones.
-static void interrupts(sigset_t *set)
-{
-    static const int signals[] = {SIGINT, SIGTERM};
-    sigemptyset(set);
-    for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
-        struct sigaction old;
-        if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-            sigaddset(set, signals[i]);
-    }
-}
-
 int store_lock(struct store *s, const char *key, void (*waiting)(void *), void *context,
                struct error **err)
 {
@@ -312,7 +301,7 @@ int store_lock(struct store *s, const char *key, void (*waiting)(void *), void *
     // A signal, handled or blocked by the program, is received here, ends the wait, and is then
     // sent again.
     sigset_t set, old;
-    interrupts(&set);
+    ending_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, &old);
     int caught = 0;
     while (!locked && caught <= 0) {

@@ -188,3 +188,36 @@ TEST(small_numbers_are_processes_too)
 }
 
 TEST_HELPER("in-a-namespace", in_a_namespace)
+
+TEST(an_ending_signal_is_held_back_and_dropped_after_a_failure)
+{
+    struct error *err = NULL;
+    sigset_t now;
+    interrupts_hold();
+    assert_int_equal(interrupts_check(&err), 0);
+    interrupts_hold(); // what is nested changes nothing
+    raise(SIGHUP);
+    interrupts_release(true);
+    assert_int_equal(interrupts_check(&err), -1);
+    assert_int_equal(err->kind, ERROR_INTERRUPT);
+    error_free(err);
+    assert_int_equal(sigismember(interrupts_mask_before(), SIGHUP), 0);
+    interrupts_release(true); // would end this process if it arrived
+    assert_false(interrupt_is_pending());
+    sigprocmask(SIG_SETMASK, NULL, &now);
+    assert_int_equal(sigismember(&now, SIGHUP), 0);
+}
+
+TEST(an_ending_signal_arrives_after_what_succeeded)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        interrupts_hold();
+        raise(SIGTERM);
+        interrupts_release(false);
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+}
