@@ -28,7 +28,8 @@ start_silent() {
     [ -s silent.port ] && break
     sleep 0.1
   done
-  export ARTEFACT_REGISTRY=127.0.0.1:$(cat silent.port) ARTEFACT_REPOSITORY=kata
+  ARTEFACT_REGISTRY=127.0.0.1:$(cat silent.port)
+  export ARTEFACT_REGISTRY ARTEFACT_REPOSITORY=kata
 }
 
 # Waits until kbuild waits for the registry, sends the signal $1, and looks at what is left. The rest: words of kbuild.
