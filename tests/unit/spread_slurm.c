@@ -14,7 +14,8 @@
 
 // $SLURM_FAKE/answers has a word for each sbatch that is to fail: "away": nobody is there; "late":
 // the job is taken, and that is not said; "lost": nor is it taken; "hang": it is, and no answer
-// comes. $SLURM_FAKE/jobs is what squeue prints.
+// comes; "full": there is no place for it. $SLURM_FAKE/jobs is what squeue prints, and of scancel
+// the file has a word for each that is to fail.
 static const char sbatch[] =
     "#!/bin/sh\n"
     "cd \"$SLURM_FAKE\"\n"
@@ -23,15 +24,26 @@ static const char sbatch[] =
     "say() { echo \"sbatch: error: Batch job submission failed: $*\" >&2; exit 1; }\n"
     "[ \"$word\" != away ] || say 'Unable to contact slurm controller (connect failure)'\n"
     "[ \"$word\" != lost ] || say 'Socket timed out on send/recv operation'\n"
-    "for o; do case $o in --comment=*) comment=${o#*=} ;; esac; done\n"
+    "[ \"$word\" != full ] ||\n"
+    "  say \"Job violates accounting/QOS policy (job submit limit, user's size and/or time "
+    "limits)\"\n"
+    "[ -z \"$SBATCH_WAIT$SBATCH_ARRAY_INX$SBATCH_CLUSTERS\" ] || say 'a variable'\n"
+    "for o; do case $o in\n"
+    "  --comment=*) comment=${o#*=} ;;\n"
+    "  --job-name=*) name=${o#*=} ;;\n"
+    "esac; done\n"
     "number=$(cat next); echo $((number + 1)) >next\n"
     "cat >script.$number\n"
-    "echo \"$number|PENDING|None||0|$comment\" >>jobs\n"
+    "echo \"$number|PENDING|None||0|$name|$comment\" >>jobs\n"
     "[ \"$word\" != late ] || say 'Socket timed out on send/recv operation'\n"
     "[ \"$word\" != hang ] || exec sleep 300\n"
     "echo $number\n";
 static const char squeue[] = "#!/bin/sh\ncat \"$SLURM_FAKE/jobs\"\n";
-static const char scancel[] = "#!/bin/sh\necho \"$@\" >>\"$SLURM_FAKE/cancelled\"\n";
+static const char scancel[] = "#!/bin/sh\n"
+                              "cd \"$SLURM_FAKE\"\n"
+                              "echo \"$@\" >>cancelled\n"
+                              "word=$(head -n 1 answers 2>/dev/null)\n"
+                              "[ -z \"$word\" ] || { sed -i 1d answers; exit 1; }\n";
 
 static char *folder, *path_before;
 
@@ -131,6 +143,7 @@ static int submit(struct fixture *d, size_t i)
     if (err)
         fail_msg("%s", err->message);
     d->jobs[i].state = result ? JOB_WAITING : JOB_SUBMITTED;
+    d->s.open = 0; // as if the others had ended
     return result;
 }
 
@@ -145,8 +158,8 @@ static void poll_jobs(struct fixture *d)
 // squeue's line of a job, with a comment behind its mark.
 static char *line_of(const struct fixture *d, size_t i, const char *before, const char *said)
 {
-    return xasprintf("%s|%s|kbuild-%s-%zu%s\n", d->jobs[i].id, before, d->s.session,
-                     d->jobs[i].place, said);
+    return xasprintf("%s|%s|%s|kbuild-%s-%zu%s\n", d->jobs[i].id, before, i ? "b:x" : "a:x",
+                     d->s.session, d->jobs[i].place, said);
 }
 
 TEST(a_submission_without_an_answer_is_tried_again_and_never_twice)
@@ -222,7 +235,7 @@ TEST(a_number_that_was_given_again_is_another_job)
     open_fixture(&d);
     assert_int_equal(submit(&d, 0), 0);
     // Somebody else's job of that number has failed.
-    write_at("jobs", "1|FAILED|NonZeroExitCode|m1|768|kbuild-0123456789abcdef-0 its script\n",
+    write_at("jobs", "1|FAILED|NonZeroExitCode|m1|768|a:x|kbuild-0123456789abcdef-0 its script\n",
              0644);
     poll_jobs(&d);
     assert_int_equal(d.jobs[0].state, JOB_FAILED);
@@ -273,6 +286,8 @@ TEST(what_slurm_says_of_a_job_becomes_its_state)
         {"FAILED|NonZeroExitCode|m1|19200", " no input", JOB_FAILED, 75},
         {"TIMEOUT|TimeLimit|m1|0", "", JOB_FAILED, -1},
         {"CANCELLED|None|m1|0", "", JOB_CANCELLED, -1},
+        // By somebody, while it waited for its needs.
+        {"CANCELLED|Dependency||0", "", JOB_CANCELLED, -1},
         // The number of what it needs is another job's, or its machine ended it.
         {"CANCELLED|DependencyNeverSatisfied||0", "", JOB_CANCELLED, 75},
         {"PENDING|DependencyNeverSatisfied||0", "", JOB_FAILED, 75},
@@ -280,6 +295,7 @@ TEST(what_slurm_says_of_a_job_becomes_its_state)
         {"PENDING|launch failed requeued held||0", "", JOB_FAILED, 75},
         {"PENDING|launch_failed_requeued_held||0", "", JOB_FAILED, 75},
         {"NODE_FAIL|NodeDown|m1|0", "", JOB_FAILED, 75},
+        {"PREEMPTED|None|m1|0", "", JOB_FAILED, 75},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct fixture d;
@@ -307,5 +323,102 @@ TEST(the_script_of_a_job_keeps_its_mark)
     assert_non_null(strstr(script, mark));
     assert_non_null(strstr(script, "rm \"$said\"\n"));
     assert_non_null(strstr(script, "! grep -q '^kbuild: error: .*is in no cache' "));
+    close_fixture(&d);
+}
+
+// A site's own program sets comments of jobs, or an administrator does.
+TEST(a_job_whose_comment_was_replaced_is_still_the_job)
+{
+    struct fixture d;
+    open_fixture(&d);
+    assert_int_equal(submit(&d, 0), 0);
+    write_at("jobs", "1|RUNNING|None|m1|0|a:x|site\n", 0644);
+    poll_jobs(&d);
+    assert_int_equal(d.jobs[0].state, JOB_RUNNING);
+    assert_string_equal(d.jobs[0].where, "m1");
+    // Of another name it is another job.
+    write_at("jobs", "1|RUNNING|None|m1|0|other|site\n", 0644);
+    poll_jobs(&d);
+    assert_int_equal(d.jobs[0].state, JOB_FAILED);
+    assert_int_equal(d.jobs[0].status, ERROR_AGAIN);
+    close_fixture(&d);
+}
+
+TEST(without_a_place_for_a_job_it_is_submitted_later)
+{
+    struct fixture d;
+    cleanup_error struct error *err = NULL;
+    open_fixture(&d);
+    assert_int_equal(submit(&d, 0), 0);
+    d.s.patience_ms = 0;
+    // One of this run has a place, and will leave it.
+    poll_jobs(&d);
+    write_at("answers", "full\n", 0644);
+    d.s.patience_ms = 1;
+    assert_int_equal(submit(&d, 1), 1);
+    assert_int_equal(submit(&d, 1), 0);
+    // None has, for too long.
+    d.s.patience_ms = 0;
+    d.s.open = 0;
+    write_at("answers", "full\n", 0644);
+    assert_int_equal(d.e.submit(d.e.context, &d.jobs[1], &err), -1);
+    assert_non_null(strstr(err->message, "job submit limit"));
+    close_fixture(&d);
+}
+
+// scancel fails, without a word, if one of them has ended.
+TEST(jobs_that_ended_meanwhile_are_cancelled)
+{
+    struct fixture d;
+    struct error *err = NULL;
+    open_fixture(&d);
+    assert_int_equal(submit(&d, 0), 0);
+    cleanup_free char *ended = line_of(&d, 0, "CANCELLED|DependencyNeverSatisfied||0", "");
+    write_at("jobs", ended, 0644);
+    write_at("answers", "fails\n", 0644);
+    assert_int_equal(d.e.cancel(d.e.context, d.jobs, ARRAY_LEN(d.jobs), true, &err), 0);
+    // One is still there.
+    cleanup_free char *waits = line_of(&d, 0, "PENDING|Priority||0", "");
+    write_at("jobs", waits, 0644);
+    write_at("answers", "fails\n", 0644);
+    assert_int_equal(d.e.cancel(d.e.context, d.jobs, ARRAY_LEN(d.jobs), true, &err), 0);
+    cleanup_free char *cancelled = text_at("cancelled");
+    assert_string_equal(cancelled, "--quiet --state=PENDING 1\n--quiet --state=PENDING 1\n"
+                                   "--quiet --state=PENDING 1\n");
+    write_at("answers", "fails\nfails\nfails\nfails\n", 0644);
+    assert_int_equal(d.e.cancel(d.e.context, d.jobs, ARRAY_LEN(d.jobs), true, &err), -1);
+    assert_non_null(strstr(err->message, "scancel failed"));
+    error_free(err);
+    close_fixture(&d);
+}
+
+TEST(a_job_that_waits_for_another_of_its_name_names_it)
+{
+    struct fixture d;
+    open_fixture(&d);
+    assert_int_equal(submit(&d, 0), 0);
+    cleanup_free char *line = line_of(&d, 0, "PENDING|Dependency||0", "");
+    cleanup_free char *both = xasprintf("%s7|PENDING|JobHeldUser||0|a:x|kbuild-of-another-0\n"
+                                        "8|COMPLETED|None|m1|0|a:x|\n",
+                                        line);
+    write_at("jobs", both, 0644);
+    poll_jobs(&d);
+    assert_int_equal(d.jobs[0].state, JOB_SUBMITTED);
+    assert_string_equal(d.jobs[0].waits,
+                        "a:x waits until job 7, which has its name, has ended, and "
+                        "that is PENDING (JobHeldUser); `scancel 7` ends it");
+    close_fixture(&d);
+}
+
+TEST(variables_of_other_submissions_do_not_break_this_one)
+{
+    struct fixture d;
+    setenv("SBATCH_WAIT", "1", 1);
+    setenv("SBATCH_ARRAY_INX", "0-1", 1);
+    setenv("SBATCH_CLUSTERS", "other", 1);
+    open_fixture(&d);
+    assert_int_equal(submit(&d, 0), 0);
+    assert_string_equal(getenv("SLURM_CLUSTERS"), "other");
+    unsetenv("SLURM_CLUSTERS");
     close_fixture(&d);
 }

@@ -51,6 +51,9 @@ struct slurm {
     char session[17];               // random: it is in the mark of each job
     bool answered;                  // the controller has, once
     long long silent_ms, refuse_ms; // since when it answers no question, takes no job; 0: it does
+    long long full_ms;              // since when there is no place for a job, and none has one
+    bool said_full;                 // that there is none
+    size_t open;                    // jobs that were submitted and have not ended
     long long patience_ms;          // so long it may be silent
     long long lost_ms;              // not shown for so long, a job is lost
     int interrupt_ms;               // so long an interrupt waits for a program; 0: to its end

@@ -3,8 +3,9 @@
 // their end without any accounting, and cancels with scancel.
 //
 // A controller that restarted may have lost its newest jobs, and gives their numbers to others. So
-// each job has a mark in its comment, which no other job has: a number without it is somebody
-// else's. By the mark a job is also found whose submission was not answered.
+// each job has a mark in its comment, which no other job has: a number with another one is somebody
+// else's, and so is one with another name. (A site may replace comments by its own.) By the mark a
+// job is also found whose submission was not answered.
 #include "spread/internal.h"
 
 #include "base/error.h"
@@ -19,7 +20,7 @@
 #include <unistd.h>
 
 // A controller that has just restarted answers before it has read all of its jobs.
-enum { PATIENCE_MS = 300000, LOST_MS = 5000, CANCEL_AT_ONCE = 200 };
+enum { PATIENCE_MS = 300000, LOST_MS = 5000, CANCEL_AT_ONCE = 200, CANCEL_TRIES = 3 };
 // An sbatch that is about to be answered should be: the number of its job is then known.
 enum { INTERRUPT_MS = 2000, ASK_AGAIN_MS = 500 };
 
@@ -101,6 +102,22 @@ static int no_answer(struct slurm *s, long long *since_ms, struct error *why, st
     return 1;
 }
 
+// Takes the error. 1: asks again later, which is said once; -1: none of this run's jobs has a
+// place, and there was none for too long.
+static int no_place(struct slurm *s, struct error *why, struct error **err)
+{
+    s->full_ms = s->full_ms && !s->open ? s->full_ms : now_ms();
+    if (now_ms() - s->full_ms >= s->patience_ms) {
+        *err = why;
+        return -1;
+    }
+    if (!s->said_full)
+        log_note("%s; the rest is submitted when there is a place", why->message);
+    s->said_full = true;
+    error_free(why);
+    return 1;
+}
+
 // ---- the jobs of the list, by line ----
 
 static int compare_lines(const void *a, const void *b)
@@ -110,10 +127,16 @@ static int compare_lines(const void *a, const void *b)
     return x->line < y->line ? -1 : x->line > y->line;
 }
 
-// The user's own filters of squeue and scancel would hide jobs: SQUEUE_PARTITION, SCANCEL_NAME.
-static void forget_filters(void)
+// What the user has for other submissions, and breaks following. Filters of squeue and scancel hide
+// jobs (SQUEUE_PARTITION, SCANCEL_NAME); sbatch would wait for each job, submit several in the
+// place of one, or give it to a cluster that squeue is not asked about.
+static void forget_variables(void)
 {
     cleanup_strlist struct strlist names = {0};
+    const char *clusters = getenv("SBATCH_CLUSTERS");
+    if (clusters && *clusters)
+        setenv("SLURM_CLUSTERS", clusters, 1); // for all of Slurm's commands
+    strlist_split(&names, "SBATCH_CLUSTERS SBATCH_WAIT SBATCH_ARRAY_INX", " ");
     for (char **e = environ; *e; e++)
         if (starts_with(*e, "SQUEUE_") || starts_with(*e, "SCANCEL_"))
             strlist_addf(&names, "%.*s", (int)strcspn(*e, "="), *e);
@@ -124,7 +147,7 @@ static void forget_filters(void)
 int slurm_open(struct slurm *s, const struct job_list *jobs, struct error **err)
 {
     unsigned char bytes[(sizeof s->session - 1) / 2];
-    forget_filters();
+    forget_variables();
     *s = (struct slurm){
         .n = jobs->n, .patience_ms = PATIENCE_MS, .lost_ms = LOST_MS, .interrupt_ms = INTERRUPT_MS};
     if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
@@ -152,8 +175,9 @@ static const struct job_request *request_of(const struct slurm *s, const json_t 
 
 // ---- squeue ----
 
-enum field { ID, STATE, REASON, WHERE, STATUS, COMMENT, FIELDS };
-#define SQUEUE_FORMAT "JobID:|,State:|,Reason:|,NodeList:|,exit_code:|,Comment:"
+enum field { ID, STATE, REASON, WHERE, STATUS, NAME, COMMENT, FIELDS };
+#define SQUEUE_FORMAT "JobID:|,State:|,Reason:|,NodeList:|,exit_code:|,Name:|,Comment:"
+#define MARK "kbuild-"
 
 static bool split_line(char *line, char *fields[static FIELDS])
 {
@@ -183,7 +207,7 @@ static int ask_squeue(const struct slurm *s, struct strlist *lines, struct error
 // What no other job has in its comment; to be freed.
 static char *mark_of(const struct slurm *s, const struct job_elsewhere *job)
 {
-    return xasprintf("kbuild-%s-%zu", s->session, job->place);
+    return xasprintf(MARK "%s-%zu", s->session, job->place);
 }
 
 // The comment behind the job's own mark; NULL: it is another job's.
@@ -195,6 +219,17 @@ static const char *own_comment(const struct slurm *s, const struct job_elsewhere
         return NULL;
     comment += strlen(mark);
     return *comment == ' ' ? comment + 1 : !*comment ? comment : NULL;
+}
+
+// The same of a line with the job's number. A comment of somebody else ("") has replaced the
+// mark, if the name is the job's.
+static const char *comment_of(const struct slurm *s, const struct job_elsewhere *job,
+                              char *const fields[static FIELDS])
+{
+    const struct job_request *request = request_of(s, job->line);
+    if (starts_with(fields[COMMENT], MARK) || !request || strcmp(fields[NAME], request->id) != 0)
+        return own_comment(s, job, fields[COMMENT]);
+    return "";
 }
 
 // ---- submit ----
@@ -235,6 +270,18 @@ static int try_submit(const struct slurm *s, const struct job_request *request,
 static bool is_about_machines(const struct error *why)
 {
     return strstr(why->message, "eature") || strstr(why->message, "node configuration");
+}
+
+// Whether the cluster has as many jobs as it takes, of this user or of all. It says the same of a
+// job that is larger than the user may have.
+static bool is_about_limits(const struct error *why)
+{
+    static const char *const signs[] = {"accounting/QOS policy", "temporarily unable",
+                                        "temporarily unavailable"};
+    for (size_t i = 0; i < ARRAY_LEN(signs); i++)
+        if (strstr(why->message, signs[i]))
+            return true;
+    return false;
 }
 
 // After a submission that was not answered: has the controller the job? 1: its number is known
@@ -285,7 +332,8 @@ static int submit(void *context, struct job_elsewhere *job, struct error **err)
         return error_user(err, "it is no job of the plan");
     if (submit_once(s, request, job, &why) == 0) {
         s->answered = true;
-        s->refuse_ms = 0;
+        s->refuse_ms = s->full_ms = 0;
+        s->open++;
         job->unsure = false;
         return 0;
     }
@@ -298,6 +346,8 @@ static int submit(void *context, struct job_elsewhere *job, struct error **err)
         job->unsure = true;
         return no_answer(s, &s->refuse_ms, why, err);
     }
+    if (is_about_limits(why))
+        return no_place(s, why, err);
     *err = why;
     if (request->constraint && is_about_machines(why))
         error_hint(err,
@@ -374,10 +424,11 @@ static bool waits_for_ever(const char *reason)
     return false;
 }
 
-// It waits for, or was cancelled since it waited for, a job that did not succeed.
+// It waits for, or Slurm cancelled it since it waited for, a job that did not succeed. A user who
+// cancels a job leaves the reason that it had, as "Dependency".
 static bool is_about_needs(const char *reason)
 {
-    return !strcmp(reason, "DependencyNeverSatisfied") || !strcmp(reason, "Dependency");
+    return !strcmp(reason, "DependencyNeverSatisfied");
 }
 
 // The status is that of wait(2). Success is a state, never a status: a lost job has the status 0.
@@ -420,7 +471,7 @@ static void read_line(const struct slurm *s, char *line, struct job_elsewhere **
     while (found && found > jobs && !compare_numbers(&wanted, found - 1))
         found--;
     for (; found && found < jobs + n && !compare_numbers(&wanted, found); found++) {
-        const char *said = own_comment(s, *found, fields[COMMENT]);
+        const char *said = comment_of(s, *found, fields);
         if (!said)
             continue;
         (*found)->seen = true;
@@ -448,34 +499,115 @@ static bool was_not_launched(const char *reason)
 }
 
 // A job that can never start has failed. One that squeue does not show any more may have ended
-// well, or its controller lost it: the registry says whether it is to make again.
-static int end_if_lost(const struct slurm *s, struct job_elsewhere *j, struct error **err)
+// well, or its controller lost it: the registry says whether it is to make again. Adds the numbers
+// of those that the controller still has.
+static void end_if_lost(const struct slurm *s, struct job_elsewhere *j, struct strlist *numbers)
 {
-    cleanup_strlist struct strlist words = {0};
-    cleanup_buf struct buf text = {0};
     j->unseen_ms = j->seen ? 0 : j->unseen_ms ? j->unseen_ms : now_ms();
     if (!j->seen && now_ms() - j->unseen_ms < s->lost_ms)
-        return 0;
+        return;
+    if (j->seen && !j->stuck)
+        return;
     if (!j->seen)
         replace(&j->said, "squeue does not show it any more");
-    else if (!j->stuck)
-        return 0;
-    j->state = JOB_FAILED;
+    else
+        strlist_add(numbers, j->id);
     bool again = !j->seen || is_about_needs(j->said) || was_not_launched(j->said);
+    j->state = JOB_FAILED;
     j->status = again ? ERROR_AGAIN : -1;
-    if (!j->seen)
-        return 0;
-    strlist_add(&words, "scancel");
-    strlist_add(&words, j->id);
-    return run_slurm(s, &words, NULL, &text, err);
+}
+
+// Whether one of these jobs still has to be ended.
+static int any_left(const struct slurm *s, const struct strlist *numbers, bool waiting,
+                    struct error **err)
+{
+    cleanup_strlist struct strlist lines = {0};
+    if (ask_squeue(s, &lines, err) < 0)
+        return -1;
+    for (size_t i = 0; i < lines.n; i++) {
+        char *fields[FIELDS];
+        if (!split_line(lines.items[i], fields) || !strlist_has(numbers, fields[ID]))
+            continue;
+        const enum job_state state = state_of(fields[STATE]);
+        if (waiting ? !strcmp(fields[STATE], "PENDING")
+                    : state == JOB_SUBMITTED || state == JOB_RUNNING)
+            return 1;
+    }
+    return 0;
+}
+
+// scancel fails without a word if one of them has ended since.
+static int scancel(const struct slurm *s, const struct strlist *numbers, bool waiting,
+                   struct error **err)
+{
+    for (unsigned tries = CANCEL_TRIES;;) {
+        cleanup_strlist struct strlist words = {0};
+        cleanup_buf struct buf text = {0};
+        struct error *why = NULL;
+        strlist_split(&words, waiting ? "scancel --quiet --state=PENDING" : "scancel --quiet", " ");
+        strlist_add_all(&words, numbers);
+        if (run_slurm(s, &words, NULL, &text, &why) == 0)
+            return 0;
+        int left = why->kind == ERROR_INTERRUPT ? 1 : any_left(s, numbers, waiting, NULL);
+        if (!left || (why->kind != ERROR_INTERRUPT && --tries)) {
+            error_free(why);
+            if (!left)
+                return 0;
+            continue;
+        }
+        *err = why;
+        return -1;
+    }
+}
+
+static int end_jobs(const struct slurm *s, const struct strlist *numbers, bool waiting,
+                    struct error **err)
+{
+    for (size_t i = 0; i < numbers->n;) {
+        cleanup_strlist struct strlist some = {0};
+        for (size_t k = 0; k < CANCEL_AT_ONCE && i < numbers->n; k++, i++)
+            strlist_add(&some, numbers->items[i]);
+        if (scancel(s, &some, waiting, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static bool all_done(const struct job_elsewhere *j)
+{
+    for (size_t i = 0; i < j->need_count; i++)
+        if (j->needs[i]->state != JOB_DONE)
+            return false;
+    return true;
+}
+
+// A job whose needs are done waits for another one of its name, as the rest of a run that died.
+static void name_other(const struct slurm *s, struct job_elsewhere *j, const struct strlist *lines)
+{
+    const struct job_request *request = request_of(s, j->line);
+    for (size_t i = 0; i < lines->n; i++) {
+        cleanup_free char *line = xstrdup(lines->items[i]);
+        char *fields[FIELDS];
+        if (!split_line(line, fields) || strcmp(fields[NAME], request->id) != 0 ||
+            !strcmp(fields[ID], j->id))
+            continue;
+        const enum job_state state = state_of(fields[STATE]);
+        if (state != JOB_SUBMITTED && state != JOB_RUNNING)
+            continue;
+        free(j->waits);
+        j->waits = xasprintf("%s waits until job %s, which has its name, has ended, and that is %s "
+                             "(%s); `scancel %s` ends it",
+                             request->id, fields[ID], fields[STATE], fields[REASON], fields[ID]);
+        return;
+    }
 }
 
 static int poll_squeue(void *context, struct job_elsewhere *jobs, size_t n, struct error **err)
 {
     struct slurm *s = context;
-    size_t count;
-    cleanup_free struct job_elsewhere **list = open_jobs(jobs, n, &count);
-    cleanup_strlist struct strlist lines = {0};
+    cleanup_free struct job_elsewhere **list = open_jobs(jobs, n, &s->open);
+    const size_t count = s->open;
+    cleanup_strlist struct strlist lines = {0}, numbers = {0};
     if (!count)
         return 0;
     struct error *why = NULL;
@@ -485,12 +617,17 @@ static int poll_squeue(void *context, struct job_elsewhere *jobs, size_t n, stru
     s->silent_ms = 0;
     for (size_t i = 0; i < count; i++)
         list[i]->seen = false;
-    for (size_t i = 0; i < lines.n; i++)
-        read_line(s, lines.items[i], list, count);
-    for (size_t i = 0; i < count; i++)
-        if (end_if_lost(s, list[i], err) < 0)
-            return -1;
-    return 0;
+    for (size_t i = 0; i < lines.n; i++) {
+        cleanup_free char *line = xstrdup(lines.items[i]);
+        read_line(s, line, list, count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (list[i]->state == JOB_SUBMITTED && list[i]->seen && all_done(list[i]))
+            name_other(s, list[i], &lines);
+        end_if_lost(s, list[i], &numbers);
+    }
+    free(open_jobs(jobs, n, &s->open));
+    return end_jobs(s, &numbers, false, err);
 }
 
 // ---- cancel ----
@@ -526,19 +663,7 @@ static int cancel_jobs(struct slurm *s, struct job_elsewhere *jobs, size_t n, bo
     for (size_t i = 0; i < n; i++)
         if (add_unsure(s, &jobs[i], &numbers, err) < 0)
             return -1;
-    for (size_t i = 0; i < numbers.n;) {
-        cleanup_strlist struct strlist words = {0};
-        cleanup_buf struct buf text = {0};
-        strlist_add(&words, "scancel");
-        strlist_add(&words, "--quiet");
-        if (waiting)
-            strlist_add(&words, "--state=PENDING");
-        for (size_t k = 0; k < CANCEL_AT_ONCE && i < numbers.n; k++, i++)
-            strlist_add(&words, numbers.items[i]);
-        if (run_slurm(s, &words, NULL, &text, err) < 0)
-            return -1;
-    }
-    return 0;
+    return end_jobs(s, &numbers, waiting, err);
 }
 
 // No interrupt ends the programs that do what an interrupt asks for, nor those that say what became
