@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "run/internal.h"
+#include "share/share.h"
 
 #include <signal.h>
 #include <string.h>
@@ -17,14 +18,76 @@ struct follow {
     const struct follow_limits *limits;
     struct job_elsewhere *jobs; // in the order of submission
     size_t n;
-    size_t next;                   // the first that was not submitted
+    bool submitted;                // any
     long long began_ms, active_ms; // when a job ran, the last time
     bool said_idle;
     bool stopping, interrupted;
     bool cancelled; // all jobs, after an interrupt
-    struct strlist *failed;
-    struct error *failure;
+    bool failed;    // a job did
+    struct follow_history *history;
 };
+
+// Of different jobs that fail in a row on a machine until it gets no more.
+enum { FAULTS_IN_A_ROW = 2 };
+
+// ---- what was learned ----
+
+void follow_history_free(struct follow_history *h)
+{
+    strlist_free(&h->failed);
+    strlist_free(&h->logs);
+    strlist_free(&h->avoided);
+    error_free(h->worst);
+    error_free(h->again);
+    json_decref(h->tries);
+    json_decref(h->machines);
+    *h = (struct follow_history){0};
+}
+
+// The array below the name, which is made if it is missing. Borrowed.
+static json_t *list_at(json_t **object, const char *name)
+{
+    if (!*object)
+        *object = json_object();
+    json_t *list = json_object_get(*object, name);
+    if (!list)
+        json_object_set_new(*object, name, list = json_array());
+    return list;
+}
+
+static bool list_has(const json_t *list, const char *text)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!strcmp(plan_item(list, i), text))
+            return true;
+    return false;
+}
+
+// Ends with 3 if a step failed, however many machines have faults besides.
+static int rank_of(const struct error *e)
+{
+    return !e                       ? 0
+           : e->kind == ERROR_AGAIN ? 1
+           : e->kind == ERROR_USER  ? 2
+           : e->kind == ERROR_USAGE ? 3
+                                    : 4;
+}
+
+// Takes the error.
+static void keep_worst(struct error **worst, struct error *why)
+{
+    if (rank_of(why) > rank_of(*worst)) {
+        error_free(*worst);
+        *worst = why;
+    } else {
+        error_free(why);
+    }
+}
+
+static const struct error *failure_of(const struct follow_history *h)
+{
+    return h->worst ? h->worst : h->again;
+}
 
 // ---- the jobs of a plan ----
 
@@ -165,7 +228,7 @@ static struct error *why_failed(const struct follow *f, const struct job_elsewhe
         error_set(&err, kind_of(j->status), "%s failed on %s with status %d%s%s", j->node->id,
                   where, j->status, said ? ": " : "", said ? said : "");
     else
-        error_set(&err, ERROR_STEP, "%s ended on %s without a status: %s cancelled or lost it%s%s",
+        error_set(&err, ERROR_USER, "%s ended on %s without a status: %s cancelled or lost it%s%s",
                   j->node->id, where, f->e->name, said ? ": " : "", said ? said : "");
     // It pushes the log of a step that failed, and before its step there is none.
     if (f->limits->project && j->status == ERROR_STEP)
@@ -174,29 +237,170 @@ static struct error *why_failed(const struct follow *f, const struct job_elsewhe
     return err;
 }
 
-static void failed(struct follow *f, struct job_elsewhere *j)
+static void take_back(struct job_elsewhere *j)
 {
-    struct error *why = why_failed(f, j);
+    free(j->id);
+    free(j->said);
+    free(j->waits);
+    j->id = j->said = j->waits = NULL;
+    j->state = JOB_WAITING;
+    j->status = -1;
+    j->unseen_ms = j->nowhere_ms = 0;
+    j->submissions++;
+    j->replan = j->found = false;
+    j->seen = j->stuck = j->unsure = j->orphan = j->nowhere = false;
+    j->node->state = NODE_STALE;
+}
+
+// The engine cancels those that need it, sooner or later, and they are submitted again. A job
+// stands before all that need it.
+static void orphan_dependants(struct follow *f, const struct job_elsewhere *of)
+{
+    for (struct job_elsewhere *j = f->jobs; j < f->jobs + f->n; j++)
+        for (size_t i = 0; i < j->need_count && j->id && !j->orphan; i++)
+            j->orphan = j->needs[i] == of || j->needs[i]->orphan;
+}
+
+// A death by signal may be that of a machine whose memory was full. With an input that is missing,
+// every machine fails.
+static bool may_be_of_machine(const struct job_elsewhere *j)
+{
+    return j->status > 0 && j->status != ERROR_STEP && !j->replan && j->where && *j->where &&
+           !(j->said && strstr(j->said, INPUT_LOST));
+}
+
+// Whether another try on the same machine may succeed.
+static bool may_pass(int status)
+{
+    return status == ERROR_AGAIN || status > 128;
+}
+
+static void keep_from(struct job_elsewhere *j, const char *machine)
+{
+    if (*machine && !j->anywhere && !strlist_has(&j->not_on, machine))
+        strlist_add(&j->not_on, machine);
+}
+
+// No job gets it from now on, if the engine knows how.
+static void avoid_machine(struct follow *f, const char *machine)
+{
+    cleanup_free struct job_elsewhere **waiting = xcalloc(f->n + 1, sizeof *waiting);
+    size_t n = 0;
+    strlist_add(&f->history->avoided, machine);
+    for (size_t i = 0; i < f->n; i++) {
+        struct job_elsewhere *j = &f->jobs[i];
+        if (j->state != JOB_SUBMITTED || j->tries || j->anywhere || j->orphan)
+            continue;
+        keep_from(j, machine);
+        waiting[n++] = j;
+    }
+    if (n && f->e->avoid)
+        f->e->avoid(f->e->context, waiting, n);
+}
+
+static void count_fault(struct follow *f, const struct job_elsewhere *j, const struct error *why)
+{
+    json_t *row = list_at(&f->history->machines, j->where);
+    if (!list_has(row, j->node->id))
+        json_array_append_new(row, json_string(j->node->id));
+    if (json_array_size(row) < FAULTS_IN_A_ROW || strlist_has(&f->history->avoided, j->where))
+        return;
+    log_warning("%s gets no more jobs: %s and %s failed there in a row, the last since %s",
+                j->where, plan_item(row, 0), plan_item(row, 1), why->message);
+    avoid_machine(f, j->where);
+}
+
+static void clear_faults(struct follow *f, const struct job_elsewhere *j)
+{
+    if (j->where && f->history->machines)
+        json_object_del(f->history->machines, j->where);
+}
+
+// The engine has no machine but those that it must not get: those that get no more jobs have to
+// take it, if it has not failed yet; a machine where it failed, if that may pass.
+static bool try_anywhere(struct follow *f, struct job_elsewhere *j)
+{
+    if (j->tries && !may_pass(j->last_status))
+        return false;
+    j->anywhere = true;
+    strlist_free(&j->not_on);
+    orphan_dependants(f, j);
+    take_back(j);
+    return true;
+}
+
+// Counts the try. Whether there may be another.
+static bool has_tries(struct follow *f, const struct job_elsewhere *j, const struct error *why)
+{
+    if (!may_be_of_machine(j))
+        return false;
+    json_t *machines = list_at(&f->history->tries, j->node->id);
+    json_array_append_new(machines, json_string(j->where));
+    count_fault(f, j, why);
+    return json_array_size(machines) < f->limits->tries;
+}
+
+// Takes the error.
+static void try_again(struct follow *f, struct job_elsewhere *j, struct error *why)
+{
+    log_warning("%s; trying again, on another machine if there is one", why->message);
+    error_free(j->last);
+    j->last = why;
+    j->last_status = j->status;
+    j->tries++;
+    j->anywhere = false;
+    orphan_dependants(f, j);
+    take_back(j);
+}
+
+// Takes the error. `again`: not for good, as another plan may have it.
+static void failed(struct follow *f, struct job_elsewhere *j, bool again, struct error *why)
+{
+    f->failed = true;
     j->node->state = NODE_FAILED;
-    strlist_add(f->failed, j->node->id);
     view_ended(task_of(f, j), why);
-    if (f->failure)
-        error_free(why);
-    else
-        f->failure = why;
+    if (!again)
+        strlist_add(&f->history->failed, j->node->id);
+    if (why->kind == ERROR_STEP)
+        strlist_add(&f->history->logs, j->node->id);
+    keep_worst(again ? &f->history->again : &f->history->worst, why);
     if (!f->limits->keep_going)
         f->stopping = true;
+}
+
+static void ended_badly(struct follow *f, struct job_elsewhere *j)
+{
+    if (j->nowhere && try_anywhere(f, j))
+        return;
+    if (j->nowhere && j->last) {
+        failed(f, j, false, steal(j->last));
+        return;
+    }
+    if (j->status == ERROR_STEP)
+        clear_faults(f, j);
+    struct error *why = why_failed(f, j);
+    const bool another = has_tries(f, j, why);
+    if (another && !f->stopping)
+        try_again(f, j, why);
+    else
+        failed(f, j, another || (why->kind == ERROR_AGAIN && !may_be_of_machine(j)), why);
 }
 
 static void ended(struct follow *f, struct job_elsewhere *j)
 {
     struct task *t = task_of(f, j);
     t->took_ms = t->started_ms ? now_ms() - t->started_ms : 0;
+    if (j->orphan && j->replan && !f->stopping) {
+        take_back(j);
+        return;
+    }
+    if ((j->orphan && j->replan) || (j->nowhere && f->stopping))
+        j->state = JOB_CANCELLED;
     // Somebody else cancelled it.
     if (j->state == JOB_CANCELLED && !f->stopping && !is_lost(j))
         j->state = JOB_FAILED;
     if (j->state == JOB_FAILED) {
-        failed(f, j);
+        ended_badly(f, j);
         return;
     }
     if (j->state == JOB_CANCELLED) {
@@ -205,8 +409,9 @@ static void ended(struct follow *f, struct job_elsewhere *j)
                                          : NODE_STALE;
         return;
     }
+    clear_faults(f, j);
     j->node->state = NODE_DONE;
-    t->outcome.kind = OUTCOME_MADE;
+    t->outcome.kind = j->found && !j->tries ? OUTCOME_PULLED : OUTCOME_MADE;
     view_ended(t, NULL);
 }
 
@@ -240,7 +445,7 @@ static void say_if_idle(struct follow *f)
 {
     const struct job_elsewhere *first = NULL;
     size_t waiting = 0;
-    for (size_t i = 0; i < f->next; i++) {
+    for (size_t i = 0; i < f->n; i++) {
         const struct job_elsewhere *j = &f->jobs[i];
         if (j->state == JOB_RUNNING)
             f->active_ms = now_ms();
@@ -281,12 +486,56 @@ static int poll_jobs(struct follow *f, struct error **err)
 
 // ---- submission ----
 
+static bool is_open(const struct job_elsewhere *j)
+{
+    return j->state == JOB_SUBMITTED || j->state == JOB_RUNNING;
+}
+
 static size_t count_open(const struct follow *f)
 {
     size_t n = 0;
-    for (size_t i = 0; i < f->next; i++)
-        n += !has_ended(&f->jobs[i]);
+    for (size_t i = 0; i < f->n; i++)
+        n += is_open(&f->jobs[i]);
     return n;
+}
+
+static bool all_ended(const struct follow *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (!has_ended(&f->jobs[i]))
+            return false;
+    return true;
+}
+
+// One of them may be about to be submitted again.
+static bool needs_wait(const struct job_elsewhere *j)
+{
+    for (size_t i = 0; i < j->need_count; i++)
+        if (j->needs[i]->state == JOB_WAITING || j->needs[i]->orphan)
+            return true;
+    return false;
+}
+
+static int submit_job(struct follow *f, struct job_elsewhere *j, struct error **err)
+{
+    const json_t *failed_on = json_object_get(f->history->tries, j->node->id);
+    for (size_t i = 0; i < json_array_size(failed_on); i++)
+        keep_from(j, plan_item(failed_on, i));
+    for (size_t i = 0; i < f->history->avoided.n; i++)
+        keep_from(j, f->history->avoided.items[i]);
+    int later = f->e->submit(f->e->context, j, err);
+    if (later < 0)
+        return error_wrap(err, "submitting %s to %s", j->node->id, f->e->name);
+    if (later == 2) {
+        j->state = JOB_FAILED;
+        j->nowhere = true;
+        ended(f, j);
+    }
+    if (later)
+        return later;
+    j->state = JOB_SUBMITTED;
+    f->submitted = true;
+    return 0;
 }
 
 // Between two polls. Hundreds of submissions take some time, in which jobs begin and end.
@@ -297,23 +546,24 @@ static int submit_some(struct follow *f, struct error **err)
 {
     const long long until = now_ms() + SUBMIT_MS;
     size_t open = count_open(f), submitted = 0;
-    for (; f->next < f->n && open < f->limits->window; f->next++) {
+    for (size_t i = 0; i < f->n && open < f->limits->window; i++) {
+        struct job_elsewhere *j = &f->jobs[i];
+        if (j->state != JOB_WAITING)
+            continue;
         if (!f->interrupted && interrupt_is_pending())
             return 0;
         if (submitted == SUBMIT_JOBS || (submitted && now_ms() > until))
             return 1;
-        struct job_elsewhere *j = &f->jobs[f->next];
         if (f->stopping || is_lost(j)) {
             j->state = JOB_CANCELLED;
             ended(f, j);
             continue;
         }
-        int later = f->e->submit(f->e->context, j, err);
-        if (later < 0)
-            return error_wrap(err, "submitting %s to %s", j->node->id, f->e->name);
+        if (needs_wait(j))
+            continue;
+        int later = submit_job(f, j, err);
         if (later)
-            return 0;
-        j->state = JOB_SUBMITTED;
+            return later == 2 ? 1 : later < 0 ? -1 : 0;
         open++;
         submitted++;
         view_tick();
@@ -323,9 +573,11 @@ static int submit_some(struct follow *f, struct error **err)
 
 static void skip_rest(struct follow *f)
 {
-    for (; f->next < f->n; f->next++) {
-        f->jobs[f->next].state = JOB_CANCELLED;
-        ended(f, &f->jobs[f->next]);
+    for (size_t i = 0; i < f->n; i++) {
+        if (f->jobs[i].state != JOB_WAITING)
+            continue;
+        f->jobs[i].state = JOB_CANCELLED;
+        ended(f, &f->jobs[i]);
     }
 }
 
@@ -342,11 +594,7 @@ static bool wait_ms(unsigned ms)
 
 static int cancel(struct follow *f, bool waiting, struct error **err)
 {
-    int result = f->e->cancel(f->e->context, f->jobs, f->n, waiting, err);
-    // A submission that was not answered had succeeded: its end is waited for, too.
-    if (f->next < f->n && f->jobs[f->next].state == JOB_SUBMITTED)
-        f->next++;
-    return result;
+    return f->e->cancel(f->e->context, f->jobs, f->n, waiting, err);
 }
 
 // After an interrupt, until the engine has heard it: it may be restarting.
@@ -423,7 +671,7 @@ static int follow_all(struct follow *f, struct error **err)
                 return -1;
             cancelled = true;
         }
-        if (f->next == f->n && !count_open(f))
+        if (all_ended(f))
             return 0;
         until = f->interrupted && !until ? now_ms() + CANCEL_SECONDS * 1000LL : until;
         if (until && now_ms() > until)
@@ -456,9 +704,10 @@ static void follow_free(struct follow *f)
         free(f->jobs[i].said);
         free(f->jobs[i].waits);
         free(f->jobs[i].needs);
+        strlist_free(&f->jobs[i].not_on);
+        error_free(f->jobs[i].last);
     }
     free(f->jobs);
-    error_free(f->failure);
     schedule_close(&f->s);
 }
 
@@ -474,35 +723,48 @@ static void keep_for_report(struct follow *f, struct last_run *l, const struct e
     last_run_write(l, why);
 }
 
+// They are not tried again, nor is what needs them.
+static void skip_failed(struct follow *f)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        struct job_elsewhere *j = &f->jobs[i];
+        if (!strlist_has(&f->history->failed, j->node->id))
+            continue;
+        j->state = JOB_FAILED;
+        j->node->state = NODE_FAILED;
+        f->failed = true;
+    }
+}
+
 int plan_follow(struct build *b, const struct plan *p, const struct engine *e,
-                const struct follow_limits *limits, struct strlist *failed_nodes,
+                const struct follow_limits *limits, struct follow_history *history,
                 struct error **err)
 {
-    struct follow f = {
-        .b = b, .e = e, .limits = limits, .failed = failed_nodes, .began_ms = now_ms()};
+    struct follow f = {.b = b, .e = e, .limits = limits, .history = history, .began_ms = now_ms()};
     f.active_ms = f.began_ms;
+    error_free(steal(history->again));
     int result = add_jobs(&f, p, err);
     if (!result)
         result = open_tasks(&f, p, err);
     if (!result) {
         struct last_run last;
         connect_jobs(&f);
+        skip_failed(&f);
         last_run_open(b, &last, &f.s, "spread");
         interrupts_hold();
         view_open(b, &f.s);
         result = run_jobs(&f, err);
-        keep_for_report(&f, &last, result < 0 && err ? *err : f.failure);
+        const struct error *why = result < 0 && err ? *err : f.failed ? failure_of(history) : NULL;
+        keep_for_report(&f, &last, why);
         last_run_close(&last);
         // If no job was submitted, the error says all; but a reader of events waits for the last.
-        if (f.next || b->options.view == VIEW_JSON)
-            view_summary(b, false, result < 0 && err ? *err : f.failure);
+        if (f.submitted || b->options.view == VIEW_JSON)
+            view_summary(b, false, why);
         view_close();
         interrupts_release(result < 0);
     }
-    if (!result && f.failure) {
-        *err = steal(f.failure);
-        result = -1;
-    }
+    if (!result && f.failed)
+        result = 1;
     follow_free(&f);
     return result;
 }

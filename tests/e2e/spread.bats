@@ -159,10 +159,14 @@ X
   cat out1 out2 "$CLUSTER/runs"
   for out in out1 out2; do
     grep -q "^kbuild: one: started (on worker[01]" "$out"
-    grep -q "^kbuild: one x86_64: done in" "$out"
+    grep -qE "^kbuild: one x86_64: (done|from the shared cache) in" "$out"
     run ! grep -q $'\033' "$out"
   done
   [ "$(grep '^END .* 0 made$' "$CLUSTER/runs" | awk '{ print $2 }' | sort)" = "$(printf '%s\n' one:x86_64 two:x86_64)" ]
+  # And counts as made once.
+  for node in one two; do
+    [ "$(cat out1 out2 | grep -c "^kbuild: $node x86_64: done in")" -eq 1 ]
+  done
   # Nor at one time.
   awk '$1 == "START" { if (n[$2]++) exit 1 } $1 == "END" { n[$2]-- }' "$CLUSTER/runs"
   diff <(results build) <(results out)

@@ -16,8 +16,8 @@
 
 // What a job does: the states that the polls after its submission see, one a letter; the last one
 // stays. 'q' waits, 'r' runs, 'd' done, 'f' failed with status 3, 'a' with 75, 'u' with 2, 'x' with
-// 127, 'l' lost without a status, 'c' cancelled by others, 'e' by the engine, 'n' cancelled by the
-// engine since a need failed; 'i' runs, and interrupts the one who follows.
+// 127, 'k' with 137, 'l' lost without a status, 'c' cancelled by others, 'e' by the engine, 'n'
+// cancelled by the engine since a need failed; 'i' runs, and interrupts the one who follows.
 struct act {
     const char *node, *states;
     size_t polls;
@@ -39,8 +39,11 @@ struct fixture {
     unsigned deaf;      // so many requests to cancel fail
     bool impatient;     // each request to cancel comes with one more interrupt
     size_t most_at_once, at_once; // submissions between two polls
-    struct strlist failed;
-    unsigned idle_ms;
+    struct follow_history history;
+    unsigned idle_ms, tries;
+    const char *finds;    // the job of this node does not make it
+    const char *machines; // a job gets the first that it may; NULL: m1
+    struct buf kept;      // "a!m1 ", jobs that wait and are kept from machines
     const char *project;
 };
 
@@ -89,9 +92,39 @@ static struct act *act_of(struct fixture *d, const struct job_elsewhere *j)
     return NULL;
 }
 
+// The first machine that the job may get, to be freed; or NULL.
+static char *machine_for(const struct fixture *d, const struct job_elsewhere *j)
+{
+    cleanup_strlist struct strlist all = {0};
+    strlist_split(&all, d->machines ? d->machines : "m1", " ");
+    for (size_t i = 0; i < all.n; i++)
+        if (!strlist_has(&j->not_on, all.items[i]))
+            return xstrdup(all.items[i]);
+    return NULL;
+}
+
+// "a!m1!m2 ": a job, and the machines that it must not get.
+static void say_job(struct buf *out, const struct job_elsewhere *j)
+{
+    buf_puts(out, j->node->id);
+    for (size_t i = 0; i < j->not_on.n; i++)
+        buf_printf(out, "!%s", j->not_on.items[i]);
+    buf_puts(out, " ");
+}
+
+static void avoid(void *context, struct job_elsewhere *const *jobs, size_t n)
+{
+    struct fixture *d = context;
+    for (size_t i = 0; i < n; i++)
+        say_job(&d->kept, jobs[i]);
+}
+
 static int submit(void *context, struct job_elsewhere *j, struct error **err)
 {
     struct fixture *d = context;
+    cleanup_free char *machine = machine_for(d, j);
+    if (!machine)
+        return 2;
     if (d->refuses)
         return error_user(err, "the queue is closed");
     if (d->late && !strcmp(d->late, j->node->id)) {
@@ -113,7 +146,8 @@ static int submit(void *context, struct job_elsewhere *j, struct error **err)
     }
     j->id = xstrdup(j->node->id);
     j->waits = xstrdup("no machine is free");
-    buf_printf(&d->said, "+%s ", j->id);
+    buf_puts(&d->said, "+");
+    say_job(&d->said, j);
     d->open++;
     d->most = d->open > d->most ? d->open : d->most;
     return 0;
@@ -138,10 +172,11 @@ static void set_state(struct fixture *d, struct job_elsewhere *j)
         char letter;
         enum job_state state;
         int status;
-    } states[] = {{'q', JOB_SUBMITTED, -1}, {'r', JOB_RUNNING, -1},   {'i', JOB_RUNNING, -1},
-                  {'d', JOB_DONE, 0},       {'f', JOB_FAILED, 3},     {'a', JOB_FAILED, 75},
-                  {'u', JOB_FAILED, 2},     {'o', JOB_FAILED, 1},     {'l', JOB_FAILED, -1},
-                  {'x', JOB_FAILED, 127},   {'c', JOB_CANCELLED, -1}, {'e', JOB_CANCELLED, 75}};
+    } states[] = {{'q', JOB_SUBMITTED, -1}, {'r', JOB_RUNNING, -1}, {'i', JOB_RUNNING, -1},
+                  {'d', JOB_DONE, 0},       {'f', JOB_FAILED, 3},   {'a', JOB_FAILED, 75},
+                  {'u', JOB_FAILED, 2},     {'o', JOB_FAILED, 1},   {'l', JOB_FAILED, -1},
+                  {'x', JOB_FAILED, 127},   {'k', JOB_FAILED, 137}, {'c', JOB_CANCELLED, -1},
+                  {'e', JOB_CANCELLED, 75}};
     struct act *a = act_of(d, j);
     char letter = a->states[a->polls];
     a->polls += a->states[a->polls + 1] != '\0';
@@ -149,8 +184,10 @@ static void set_state(struct fixture *d, struct job_elsewhere *j)
         if (states[i].letter == letter) {
             j->state = states[i].state;
             j->status = states[i].status;
+            j->replan = letter == 'e';
+            j->found = d->finds && !strcmp(d->finds, j->node->id);
             free(j->where);
-            j->where = xstrdup("m1");
+            j->where = machine_for(d, j);
         }
     if (letter == 'i')
         kill(getpid(), SIGINT);
@@ -175,10 +212,13 @@ static int ask(void *context, struct job_elsewhere *jobs, size_t n, struct error
         bool lost = false;
         for (size_t k = 0; k < j->need_count; k++)
             lost |= j->needs[k]->state == JOB_FAILED || j->needs[k]->state == JOB_CANCELLED;
-        if (lost)
+        if (lost || j->orphan) {
             j->state = JOB_CANCELLED;
-        else if (all_done(j))
+            j->status = ERROR_AGAIN;
+            j->replan = true;
+        } else if (all_done(j)) {
             set_state(d, j);
+        }
         d->open -= !is_open(j);
     }
     return 0;
@@ -230,7 +270,8 @@ static void close_fixture(struct fixture *d)
     build_close(d->b);
     plan_free(&d->p);
     buf_free(&d->said);
-    strlist_free(&d->failed);
+    follow_history_free(&d->history);
+    buf_free(&d->kept);
 }
 
 // A node of the plan, after those that it needs; states NULL: it is there already.
@@ -262,10 +303,18 @@ static int follow(struct fixture *d, size_t window, bool keep_going, struct erro
                                          .poll_ms = 1,
                                          .idle_ms = d->idle_ms,
                                          .keep_going = keep_going,
+                                         .tries = d->tries,
                                          .project = d->project};
-    const struct engine e = {
-        .context = d, .name = "Toy", .submit = submit, .poll = ask, .cancel = cancel};
-    return plan_follow(d->b, &d->p, &e, &limits, &d->failed, err);
+    const struct engine e = {.context = d,
+                             .name = "Toy",
+                             .submit = submit,
+                             .poll = ask,
+                             .cancel = cancel,
+                             .avoid = avoid};
+    int result = plan_follow(d->b, &d->p, &e, &limits, &d->history, err);
+    if (result > 0)
+        *err = d->history.worst ? steal(d->history.worst) : steal(d->history.again);
+    return result > 0 ? -1 : result;
 }
 
 static void follow_well(struct fixture *d, size_t window)
@@ -274,7 +323,7 @@ static void follow_well(struct fixture *d, size_t window)
     int result = follow(d, window, false, &err);
     assert_string_equal(err ? err->message : "", "");
     assert_int_equal(result, 0);
-    assert_int_equal(d->failed.n, 0);
+    assert_int_equal(d->history.failed.n, 0);
 }
 
 static void assert_said(const struct fixture *d, const char *text)
@@ -382,8 +431,8 @@ TEST(after_a_failure_what_runs_ends_and_what_waits_is_cancelled)
     assert_int_equal(follow(&d, 4, false, &err), -1);
     assert_error(err, ERROR_STEP, "bad failed on m1 with status 3");
     assert_said(&d, "+bad +above +running +waiting -waiting ");
-    assert_int_equal(d.failed.n, 1);
-    assert_string_equal(d.failed.items[0], "bad");
+    assert_int_equal(d.history.failed.n, 1);
+    assert_string_equal(d.history.failed.items[0], "bad");
     assert_int_equal(state_of(&d, "bad"), NODE_FAILED);
     assert_int_equal(state_of(&d, "running"), NODE_DONE);
     static const char *const skipped[] = {"above", "waiting", "later"};
@@ -406,8 +455,8 @@ TEST(with_keep_going_all_that_does_not_need_it_is_made)
     assert_int_equal(follow(&d, 2, true, &err), -1);
     assert_error(err, ERROR_STEP, "bad failed on m1 with status 3");
     assert_said(&d, "+bad +above +worse +good +top ");
-    assert_int_equal(d.failed.n, 2);
-    assert_string_equal(d.failed.items[1], "worse");
+    assert_int_equal(d.history.failed.n, 2);
+    assert_string_equal(d.history.failed.items[1], "worse");
     assert_int_equal(state_of(&d, "top"), NODE_DONE);
     assert_int_equal(state_of(&d, "above"), NODE_SKIPPED);
     assert_int_equal(state_of(&d, "both"), NODE_SKIPPED);
@@ -425,9 +474,9 @@ TEST(each_way_to_fail_has_its_error)
         {"ru", "a failed on m1 with status 2", ERROR_USAGE},
         {"ro", "a failed on m1 with status 1", ERROR_USER},
         {"rx", "a failed on m1 with status 127", ERROR_USER},
-        {"rl", "a ended on m1 without a status: Toy cancelled or lost it", ERROR_STEP},
-        {"rc", "a ended on m1 without a status: Toy cancelled or lost it", ERROR_STEP},
-        {"qc", "a ended on m1 without a status: Toy cancelled or lost it", ERROR_STEP},
+        {"rl", "a ended on m1 without a status: Toy cancelled or lost it", ERROR_USER},
+        {"rc", "a ended on m1 without a status: Toy cancelled or lost it", ERROR_USER},
+        {"qc", "a ended on m1 without a status: Toy cancelled or lost it", ERROR_USER},
         {"qe", "a could not be made on m1", ERROR_AGAIN},
     };
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
@@ -438,7 +487,8 @@ TEST(each_way_to_fail_has_its_error)
         add(&d, "b", "a", 1, "d");
         assert_int_equal(follow(&d, 9, false, &err), -1);
         assert_error(err, ways[i].kind, ways[i].says);
-        assert_int_equal(d.failed.n, 1);
+        // The last is not for good.
+        assert_int_equal(d.history.failed.n, strcmp(ways[i].states, "qe") != 0);
         assert_int_equal(state_of(&d, "a"), NODE_FAILED);
         assert_int_equal(state_of(&d, "b"), NODE_SKIPPED);
         close_fixture(&d);
@@ -457,6 +507,144 @@ TEST(the_hint_of_a_failed_step_names_the_project_of_the_run)
     assert_string_equal(err->hint, "kbuild log a --remote --plan=oci:registry/projects@sha256:1 "
                                    "shows all that it said");
     assert_error(err, ERROR_STEP, "a failed on m1 with status 3");
+    close_fixture(&d);
+}
+
+TEST(a_job_whose_machine_is_at_fault_is_tried_on_another_with_what_needs_it)
+{
+    static const char *const faults[] = {"rod", "rud", "rad", "rxd", "rkd"};
+    for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+        struct fixture d;
+        open_fixture(&d);
+        d.machines = "m1 m2";
+        d.tries = 3;
+        add(&d, "a", "", 90, faults[i]);
+        add(&d, "b", "a", 80, "rd");
+        add(&d, "c", "b", 70, "rd");
+        add(&d, "other", "", 60, "qqqqqqqd");
+        follow_well(&d, 9);
+        assert_said(&d, "+a +b +c +other +a!m1 +b +c ");
+        assert_int_equal(state_of(&d, "c"), NODE_DONE);
+        assert_int_equal(state_of(&d, "other"), NODE_DONE);
+        close_fixture(&d);
+    }
+}
+
+TEST(a_fault_is_final_after_a_try_on_each_machine_and_what_may_pass_after_three)
+{
+    static const struct {
+        const char *states, *said, *says;
+        enum error_kind kind;
+    } faults[] = {
+        {"o", "+a +a!m1 ", "a failed on m2 with status 1", ERROR_USER},
+        {"u", "+a +a!m1 ", "a failed on m2 with status 2", ERROR_USAGE},
+        {"x", "+a +a!m1 ", "a failed on m2 with status 127", ERROR_USER},
+        {"k", "+a +a!m1 +a ", "a failed on m1 with status 137", ERROR_USER},
+        {"a", "+a +a!m1 +a ", "a could not be made on m1", ERROR_AGAIN},
+        {"f", "+a ", "a failed on m1 with status 3", ERROR_STEP},
+        {"l", "+a ", "a ended on m1 without a status", ERROR_USER},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+        struct fixture d;
+        struct error *err = NULL;
+        open_fixture(&d);
+        d.machines = "m1 m2";
+        d.tries = 3;
+        add(&d, "a", "", 90, faults[i].states);
+        add(&d, "b", "", 80, "d"); // no machine is at fault in a row
+        assert_int_equal(follow(&d, 1, true, &err), -1);
+        assert_null(d.history.again);
+        assert_true(strlist_has(&d.history.failed, "a"));
+        assert_int_equal(d.history.logs.n, faults[i].kind == ERROR_STEP);
+        assert_error(err, faults[i].kind, faults[i].says);
+        cleanup_free char *said = xasprintf("%s+b ", faults[i].said);
+        assert_said(&d, said);
+        close_fixture(&d);
+    }
+}
+
+TEST(a_machine_where_jobs_fail_in_a_row_gets_no_more)
+{
+    struct fixture d;
+    open_fixture(&d);
+    d.machines = "m1 m2";
+    d.tries = 3;
+    add(&d, "a", "", 90, "xd");
+    add(&d, "b", "", 80, "xd");
+    add(&d, "c", "", 70, "qqd");
+    add(&d, "d", "", 60, "d");
+    follow_well(&d, 3);
+    assert_said(&d, "+a +b +c +a!m1 +b!m1 +d!m1 ");
+    assert_string_equal(d.kept.data, "c!m1 ");
+    assert_int_equal(d.history.avoided.n, 1);
+    close_fixture(&d);
+    // A step that failed there, or a job that was done, is none of its faults.
+    open_fixture(&d);
+    d.machines = "m1 m2";
+    d.tries = 3;
+    add(&d, "a", "", 90, "xd");
+    add(&d, "b", "", 80, "d");
+    add(&d, "c", "", 70, "xd");
+    follow_well(&d, 1);
+    assert_int_equal(d.history.avoided.n, 0);
+    // If no other is left, it gets them.
+    assert_said(&d, "+a +a!m1 +b +c +c!m1 ");
+    close_fixture(&d);
+    open_fixture(&d);
+    d.tries = 3;
+    strlist_add(&d.history.avoided, "m1");
+    add(&d, "a", "", 90, "d");
+    follow_well(&d, 1);
+    assert_said(&d, "+a ");
+    close_fixture(&d);
+}
+
+TEST(what_another_plan_may_mend_does_not_hide_a_failed_step_nor_the_other_way_round)
+{
+    static const char *const orders[][2] = {{"rf", "rrrred"}, {"rrrrf", "red"}};
+    for (size_t i = 0; i < ARRAY_LEN(orders); i++) {
+        struct fixture d;
+        struct error *err = NULL;
+        open_fixture(&d);
+        d.tries = 3;
+        add(&d, "bad", "", 90, orders[i][0]);
+        add(&d, "above", "bad", 80, "d");
+        add(&d, "lost", "", 70, orders[i][1]);
+        add(&d, "top", "lost", 60, "d");
+        assert_int_equal(follow(&d, 9, true, &err), -1);
+        assert_non_null(d.history.again);
+        assert_int_equal(d.history.failed.n, 1);
+        assert_error(err, ERROR_STEP, "bad failed on m1 with status 3");
+        err = NULL;
+        // The next plan: the failed step does not run again.
+        buf_free(&d.said);
+        d.said = (struct buf){0};
+        assert_int_equal(follow(&d, 9, true, &err), -1);
+        assert_said(&d, "+lost +top ");
+        assert_null(d.history.again);
+        assert_int_equal(state_of(&d, "top"), NODE_DONE);
+        assert_int_equal(state_of(&d, "bad"), NODE_FAILED);
+        assert_int_equal(state_of(&d, "above"), NODE_SKIPPED);
+        close_fixture(&d);
+    }
+}
+
+TEST(a_job_that_found_its_node_has_not_made_it)
+{
+    struct fixture d;
+    open_fixture(&d);
+    d.finds = "a";
+    add(&d, "a", "", 2, "rd");
+    add(&d, "b", "", 1, "rd");
+    cleanup_buf struct buf text = {0};
+    cleanup_close int errors = dup(STDERR_FILENO), file = nameless_file(NULL, NULL);
+    d.b->options.quiet = false;
+    dup2(file, STDERR_FILENO);
+    follow_well(&d, 9);
+    dup2(errors, STDERR_FILENO);
+    lseek(file, 0, SEEK_SET);
+    assert_int_equal(fd_read_all(file, "notes", 65536, &text, NULL), 0);
+    assert_non_null(strstr(text.data, "1 made, 1 pulled"));
     close_fixture(&d);
 }
 
@@ -510,7 +698,7 @@ TEST(an_interrupt_cancels_all_jobs_and_waits_for_them)
     assert_error(err, ERROR_INTERRUPT, "interrupted; its jobs are cancelled");
     assert_said(&d, "+done +running +above +waiting - ");
     assert_int_equal(d.open, 0);
-    assert_int_equal(d.failed.n, 0);
+    assert_int_equal(d.history.failed.n, 0);
     assert_int_equal(state_of(&d, "done"), NODE_DONE);
     assert_int_equal(state_of(&d, "running"), NODE_INTERRUPTED);
     // Those that did not begin are not listed as interrupted.

@@ -28,10 +28,14 @@ static const char sbatch[] =
     "  say \"Job violates accounting/QOS policy (job submit limit, user's size and/or time "
     "limits)\"\n"
     "[ -z \"$SBATCH_WAIT$SBATCH_ARRAY_INX$SBATCH_CLUSTERS\" ] || say 'a variable'\n"
+    "exclude=\n"
     "for o; do case $o in\n"
     "  --comment=*) comment=${o#*=} ;;\n"
     "  --job-name=*) name=${o#*=} ;;\n"
+    "  --exclude=*) exclude=${o#*=} ;;\n"
     "esac; done\n"
+    "echo \"$exclude\" >>excluded\n"
+    "[ \"$exclude\" != m1,m2 ] || say 'Requested node configuration is not available'\n"
     "number=$(cat next); echo $((number + 1)) >next\n"
     "cat >script.$number\n"
     "echo \"$number|PENDING|None||0|$name|$comment\" >>jobs\n"
@@ -44,6 +48,7 @@ static const char scancel[] = "#!/bin/sh\n"
                               "echo \"$@\" >>cancelled\n"
                               "word=$(head -n 1 answers 2>/dev/null)\n"
                               "[ -z \"$word\" ] || { sed -i 1d answers; exit 1; }\n";
+static const char scontrol[] = "#!/bin/sh\necho \"$@\" >>\"$SLURM_FAKE/updated\"\n";
 
 static char *folder, *path_before;
 
@@ -76,6 +81,7 @@ static int begin(void **state)
     write_at("sbatch", sbatch, 0755);
     write_at("squeue", squeue, 0755);
     write_at("scancel", scancel, 0755);
+    write_at("scontrol", scontrol, 0755);
     log_redirect(quiet, NULL);
     return 0;
 }
@@ -121,6 +127,8 @@ static void open_fixture(struct fixture *d)
     write_at("jobs", "", 0644);
     write_at("next", "1\n", 0644);
     write_at("cancelled", "", 0644);
+    write_at("excluded", "", 0644);
+    write_at("updated", "", 0644);
 }
 
 static void close_fixture(struct fixture *d)
@@ -130,6 +138,7 @@ static void close_fixture(struct fixture *d)
         free(d->jobs[i].where);
         free(d->jobs[i].said);
         free(d->jobs[i].waits);
+        strlist_free(&d->jobs[i].not_on);
     }
     slurm_close(&d->s);
     job_list_free(&d->list);
@@ -158,8 +167,8 @@ static void poll_jobs(struct fixture *d)
 // squeue's line of a job, with a comment behind its mark.
 static char *line_of(const struct fixture *d, size_t i, const char *before, const char *said)
 {
-    return xasprintf("%s|%s|%s|kbuild-%s-%zu%s\n", d->jobs[i].id, before, i ? "b:x" : "a:x",
-                     d->s.session, d->jobs[i].place, said);
+    return xasprintf("%s|%s|%s|kbuild-%s-%zu-%u%s\n", d->jobs[i].id, before, i ? "b:x" : "a:x",
+                     d->s.session, d->jobs[i].place, d->jobs[i].submissions, said);
 }
 
 TEST(a_submission_without_an_answer_is_tried_again_and_never_twice)
@@ -235,7 +244,7 @@ TEST(a_number_that_was_given_again_is_another_job)
     open_fixture(&d);
     assert_int_equal(submit(&d, 0), 0);
     // Somebody else's job of that number has failed.
-    write_at("jobs", "1|FAILED|NonZeroExitCode|m1|768|a:x|kbuild-0123456789abcdef-0 its script\n",
+    write_at("jobs", "1|FAILED|NonZeroExitCode|m1|768|a:x|kbuild-0123456789abcdef-0-0 its script\n",
              0644);
     poll_jobs(&d);
     assert_int_equal(d.jobs[0].state, JOB_FAILED);
@@ -284,7 +293,10 @@ TEST(what_slurm_says_of_a_job_becomes_its_state)
         {"COMPLETED|None|m1|0", "", JOB_DONE, -1},
         {"FAILED|NonZeroExitCode|m1|768", " its script", JOB_FAILED, 3},
         {"FAILED|NonZeroExitCode|m1|19200", " no input", JOB_FAILED, 75},
+        {"FAILED|JobLaunchFailure|m1|9", "", JOB_FAILED, 137},
+        {"OUT_OF_MEMORY|OutOfMemory|m1|125", "", JOB_FAILED, 137},
         {"TIMEOUT|TimeLimit|m1|0", "", JOB_FAILED, -1},
+        {"TIMEOUT|TimeLimit|m1|33280", "", JOB_FAILED, -1},
         {"CANCELLED|None|m1|0", "", JOB_CANCELLED, -1},
         // By somebody, while it waited for its needs.
         {"CANCELLED|Dependency||0", "", JOB_CANCELLED, -1},
@@ -306,6 +318,9 @@ TEST(what_slurm_says_of_a_job_becomes_its_state)
         poll_jobs(&d);
         if (d.jobs[0].state != cases[i].state || d.jobs[0].status != cases[i].status)
             fail_msg("%s: state %d, status %d", cases[i].says, d.jobs[0].state, d.jobs[0].status);
+        // It is not its machine's fault.
+        assert_int_equal(d.jobs[0].replan, strstr(cases[i].says, "NeverSatisfied") != NULL ||
+                                               strstr(cases[i].says, "PREEMPTED") != NULL);
         if (*cases[i].comment)
             assert_string_equal(d.jobs[0].said, cases[i].comment + 1);
         close_fixture(&d);
@@ -319,7 +334,7 @@ TEST(the_script_of_a_job_keeps_its_mark)
     open_fixture(&d);
     assert_int_equal(submit(&d, 0), 0);
     cleanup_free char *script = text_at("script.1");
-    cleanup_free char *mark = xasprintf("Comment=\"kbuild-%s-0 $(", d.s.session);
+    cleanup_free char *mark = xasprintf("Comment=\"kbuild-%s-0-0 $1", d.s.session);
     assert_non_null(strstr(script, mark));
     assert_non_null(strstr(script, "rm \"$said\"\n"));
     assert_non_null(strstr(script, "! grep -q '^kbuild: error: .*is in no cache' "));
@@ -340,7 +355,7 @@ TEST(a_job_whose_comment_was_replaced_is_still_the_job)
     write_at("jobs", "1|RUNNING|None|m1|0|other|site\n", 0644);
     poll_jobs(&d);
     assert_int_equal(d.jobs[0].state, JOB_FAILED);
-    assert_int_equal(d.jobs[0].status, ERROR_AGAIN);
+    assert_true(d.jobs[0].replan);
     close_fixture(&d);
 }
 
@@ -363,6 +378,47 @@ TEST(without_a_place_for_a_job_it_is_submitted_later)
     write_at("answers", "full\n", 0644);
     assert_int_equal(d.e.submit(d.e.context, &d.jobs[1], &err), -1);
     assert_non_null(strstr(err->message, "job submit limit"));
+    close_fixture(&d);
+}
+
+TEST(a_job_is_kept_from_machines_while_others_fit)
+{
+    struct fixture d;
+    open_fixture(&d);
+    strlist_add(&d.jobs[0].not_on, "m1");
+    assert_int_equal(submit(&d, 0), 0);
+    strlist_add(&d.jobs[1].not_on, "m1");
+    strlist_add(&d.jobs[1].not_on, "m2");
+    assert_int_equal(submit(&d, 1), 2);
+    cleanup_free char *excluded = text_at("excluded");
+    assert_string_equal(excluded, "m1\nm1,m2\n");
+    // The others are drained.
+    cleanup_free char *line = line_of(&d, 0, "PENDING|ReqNodeNotAvail, UnavailableNodes:m2||0", "");
+    write_at("jobs", line, 0644);
+    d.s.lost_ms = 3600000;
+    poll_jobs(&d);
+    assert_int_equal(d.jobs[0].state, JOB_SUBMITTED);
+    d.s.lost_ms = 0;
+    poll_jobs(&d);
+    assert_int_equal(d.jobs[0].state, JOB_FAILED);
+    assert_true(d.jobs[0].nowhere);
+    cleanup_free char *cancelled = text_at("cancelled");
+    assert_string_equal(cancelled, "--quiet 1\n");
+    // One that waits anyway waits.
+    assert_int_equal(submit(&d, 1), 2);
+    strlist_free(&d.jobs[1].not_on);
+    assert_int_equal(submit(&d, 1), 0);
+    cleanup_free char *other =
+        line_of(&d, 1, "PENDING|ReqNodeNotAvail, UnavailableNodes:m2||0", "");
+    write_at("jobs", other, 0644);
+    poll_jobs(&d);
+    assert_int_equal(d.jobs[1].state, JOB_SUBMITTED);
+    // It is kept from a machine since.
+    strlist_add(&d.jobs[1].not_on, "m1");
+    struct job_elsewhere *const waiting[] = {&d.jobs[1]};
+    d.e.avoid(d.e.context, waiting, 1);
+    cleanup_free char *updated = text_at("updated");
+    assert_string_equal(updated, "--quiet update JobId=2 ExcNodeList=m1\n");
     close_fixture(&d);
 }
 
@@ -421,4 +477,39 @@ TEST(variables_of_other_submissions_do_not_break_this_one)
     assert_string_equal(getenv("SLURM_CLUSTERS"), "other");
     unsetenv("SLURM_CLUSTERS");
     close_fixture(&d);
+}
+
+TEST(a_job_says_whether_it_found_its_node)
+{
+    static const struct {
+        const char *says, *status, *comment;
+    } cases[] = {
+        {"kbuild: a:x: found, key 012345678901", "0", " found"},
+        {"kbuild: a x: done in 1 s", "0", ""},
+        {"kbuild: error: no", "3", " no"},
+    };
+    write_at("kbuild", "#!/bin/sh\necho \"$FAKE_SAYS\" >&2\nexit \"$FAKE_STATUS\"\n", 0755);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fixture d;
+        open_fixture(&d);
+        assert_int_equal(submit(&d, 0), 0);
+        setenv("FAKE_SAYS", cases[i].says, 1);
+        setenv("FAKE_STATUS", cases[i].status, 1);
+        setenv("SLURM_JOB_ID", "1", 1);
+        cleanup_free char *command = xasprintf("sh %s/script.1 2>/dev/null", folder);
+        int status = system(command);
+        assert_int_equal(WEXITSTATUS(status), atoi(cases[i].status));
+        cleanup_free char *updated = text_at("updated");
+        cleanup_free char *wanted = *cases[i].comment
+                                        ? xasprintf("update JobId=1 Comment=kbuild-%s-0-0%s\n",
+                                                    d.s.session, cases[i].comment)
+                                        : xstrdup("");
+        assert_string_equal(updated, wanted);
+        cleanup_free char *line = line_of(&d, 0, "COMPLETED|None|m1|0", cases[i].comment);
+        write_at("jobs", line, 0644);
+        poll_jobs(&d);
+        assert_int_equal(d.jobs[0].found, i == 0);
+        close_fixture(&d);
+    }
+    unsetenv("SLURM_JOB_ID");
 }

@@ -65,7 +65,9 @@ void slurm_close(struct slurm *s);
 
 // The script of a job, for sbatch: at most three tries while the command exits with 75, each after
 // a longer pause, but one for an input that no cache has (INPUT_LOST); every other exit status is
-// the script's own. Its last error becomes the job's comment, after the mark (or ""). To be freed.
+// the script's own. Its last error becomes the job's comment, after the mark (or ""), and
+// JOB_FOUND, if its first try found the node. To be freed.
+#define JOB_FOUND "found"
 char *job_script(const struct job_request *job, const char *mark);
 // Adds the options of sbatch for the job, but for its dependencies: name, constraint, resources,
 // what happens to it if a dependency fails or its machine dies.

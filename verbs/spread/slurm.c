@@ -13,6 +13,7 @@
 #include "base/process.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -207,7 +208,7 @@ static int ask_squeue(const struct slurm *s, struct strlist *lines, struct error
 // What no other job has in its comment; to be freed.
 static char *mark_of(const struct slurm *s, const struct job_elsewhere *job)
 {
-    return xasprintf(MARK "%s-%zu", s->session, job->place);
+    return xasprintf(MARK "%s-%zu-%u", s->session, job->place, job->submissions);
 }
 
 // The comment behind the job's own mark; NULL: it is another job's.
@@ -248,6 +249,9 @@ static void sbatch_words(const struct job_request *request, const struct job_els
         if (job->needs[i]->id && job->needs[i]->state != JOB_DONE)
             strlist_add(&after, job->needs[i]->id);
     job_sbatch_dependency(&after, out);
+    cleanup_free char *not_on = job->not_on.n ? strlist_join(&job->not_on, ",") : NULL;
+    if (not_on)
+        strlist_addf(out, "--exclude=%s", not_on);
     strlist_add(out, "--output=/dev/null");
 }
 
@@ -269,7 +273,8 @@ static int try_submit(const struct slurm *s, const struct job_request *request,
 // node configuration is not available".
 static bool is_about_machines(const struct error *why)
 {
-    return strstr(why->message, "eature") || strstr(why->message, "node configuration");
+    return strstr(why->message, "eature") || strstr(why->message, "node configuration") ||
+           strstr(why->message, "nvalid node name"); // one that it must not get is gone
 }
 
 // Whether the cluster has as many jobs as it takes, of this user or of all. It says the same of a
@@ -346,6 +351,10 @@ static int submit(void *context, struct job_elsewhere *job, struct error **err)
         job->unsure = true;
         return no_answer(s, &s->refuse_ms, why, err);
     }
+    if (job->not_on.n && is_about_machines(why)) {
+        error_free(why);
+        return 2;
+    }
     if (is_about_limits(why))
         return no_place(s, why, err);
     *err = why;
@@ -395,14 +404,16 @@ static void replace(char **text, const char *by)
     *text = xstrdup(by);
 }
 
-// States of jobs that neither their script nor their user ended.
+// States of jobs that neither their script nor their user ended: their machine did,
 static bool is_about_machine(const char *word)
 {
-    static const char *const words[] = {"NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED"};
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        if (!strcmp(word, words[i]))
-            return true;
-    return false;
+    return !strcmp(word, "NODE_FAIL") || !strcmp(word, "BOOT_FAIL");
+}
+
+// or the controller.
+static bool is_about_controller(const char *word)
+{
+    return !strcmp(word, "PREEMPTED") || !strcmp(word, "REVOKED");
 }
 
 // A job that will never start, and that nobody but its user or the administrator ends.
@@ -431,28 +442,52 @@ static bool is_about_needs(const char *reason)
     return !strcmp(reason, "DependencyNeverSatisfied");
 }
 
+// No machine that it may get will be there.
+static bool is_nowhere(const char *reason)
+{
+    return starts_with(reason, "ReqNodeNotAvail, UnavailableNodes") ||
+           starts_with(reason, "ReqNodeNotAvail,_UnavailableNodes") ||
+           starts_with(reason, "Nodes required for job are DOWN");
+}
+
+// As a shell says it: 128 and the number of a signal that ended the script. -1: it is not the
+// script's, but that of a limit, or of who cancelled it.
+static int status_of(const char *state, int status)
+{
+    const bool own = !strcmp(state, "FAILED") || !strcmp(state, "COMPLETED");
+    if (!strcmp(state, "OUT_OF_MEMORY"))
+        return 128 + SIGKILL;
+    return !own || status <= 0   ? -1
+           : WIFEXITED(status)   ? WEXITSTATUS(status)
+           : WIFSIGNALED(status) ? 128 + WTERMSIG(status)
+                                 : -1;
+}
+
 // The status is that of wait(2). Success is a state, never a status: a lost job has the status 0.
 static void set_state(struct job_elsewhere *j, char *const fields[static FIELDS], const char *said)
 {
-    long status = strtol(fields[STATUS], NULL, 10);
     j->state = state_of(fields[STATE]);
-    j->status = status > 0 && WIFEXITED((int)status) ? WEXITSTATUS((int)status) : -1;
-    if (*fields[WHERE])
+    j->status = status_of(fields[STATE], (int)strtol(fields[STATUS], NULL, 10));
+    j->found = j->state == JOB_DONE && !strcmp(said, JOB_FOUND);
+    if (j->state != JOB_SUBMITTED)
         replace(&j->where, fields[WHERE]);
     if (j->state == JOB_FAILED)
         replace(&j->said, *said ? said : fields[STATE]);
     // None of those that it needs has failed, if nobody knows of it: the number was another job's.
     if (j->state == JOB_CANCELLED && is_about_needs(fields[REASON])) {
         j->status = ERROR_AGAIN;
+        j->replan = true;
         replace(&j->said, "Slurm gave the number of a job that it needs to another one");
     }
-    // Its machine or the controller ended it, not its script.
-    if (j->state == JOB_FAILED && j->status < 0 && is_about_machine(fields[STATE]))
+    j->replan |= is_about_controller(fields[STATE]);
+    if (is_about_machine(fields[STATE]) || is_about_controller(fields[STATE]))
         j->status = ERROR_AGAIN;
     if (j->state == JOB_SUBMITTED) {
         free(j->waits);
         j->waits = xasprintf("squeue says %s", fields[REASON]);
     }
+    const bool nowhere = j->state == JOB_SUBMITTED && j->not_on.n && is_nowhere(fields[REASON]);
+    j->nowhere_ms = !nowhere ? 0 : j->nowhere_ms ? j->nowhere_ms : now_ms();
     if (j->state == JOB_SUBMITTED && waits_for_ever(fields[REASON])) {
         j->stuck = true;
         replace(&j->said, fields[REASON]);
@@ -506,15 +541,20 @@ static void end_if_lost(const struct slurm *s, struct job_elsewhere *j, struct s
     j->unseen_ms = j->seen ? 0 : j->unseen_ms ? j->unseen_ms : now_ms();
     if (!j->seen && now_ms() - j->unseen_ms < s->lost_ms)
         return;
-    if (j->seen && !j->stuck)
+    j->nowhere = j->seen && !j->stuck && j->nowhere_ms && now_ms() - j->nowhere_ms >= s->lost_ms;
+    if (j->seen && !j->stuck && !j->nowhere)
         return;
     if (!j->seen)
         replace(&j->said, "squeue does not show it any more");
     else
         strlist_add(numbers, j->id);
-    bool again = !j->seen || is_about_needs(j->said) || was_not_launched(j->said);
     j->state = JOB_FAILED;
-    j->status = again ? ERROR_AGAIN : -1;
+    j->status = -1;
+    if (j->nowhere)
+        return;
+    j->replan = !j->seen || is_about_needs(j->said);
+    if (j->replan || was_not_launched(j->said))
+        j->status = ERROR_AGAIN;
 }
 
 // Whether one of these jobs still has to be ended.
@@ -666,6 +706,25 @@ static int cancel_jobs(struct slurm *s, struct job_elsewhere *jobs, size_t n, bo
     return end_jobs(s, &numbers, waiting, err);
 }
 
+// Jobs that wait and have not been tried keep the machines that get no more jobs. One that has
+// begun meanwhile is refused, and may fail there.
+static void avoid(void *context, struct job_elsewhere *const *jobs, size_t n)
+{
+    const struct slurm *s = context;
+    cleanup_free char *machines = strlist_join(&jobs[0]->not_on, ",");
+    for (size_t i = 0; i < n;) {
+        cleanup_strlist struct strlist some = {0}, words = {0};
+        cleanup_buf struct buf text = {0};
+        for (size_t k = 0; k < CANCEL_AT_ONCE && i < n; k++, i++)
+            strlist_add(&some, jobs[i]->id);
+        cleanup_free char *numbers = strlist_join(&some, ",");
+        strlist_split(&words, "scontrol --quiet update", " ");
+        strlist_addf(&words, "JobId=%s", numbers);
+        strlist_addf(&words, "ExcNodeList=%s", machines);
+        run_slurm(s, &words, NULL, &text, NULL);
+    }
+}
+
 // No interrupt ends the programs that do what an interrupt asks for, nor those that say what became
 // of the jobs.
 static int cancel(void *context, struct job_elsewhere *jobs, size_t n, bool waiting,
@@ -682,6 +741,10 @@ static int cancel(void *context, struct job_elsewhere *jobs, size_t n, bool wait
 
 struct engine slurm_engine(struct slurm *s)
 {
-    return (struct engine){
-        .context = s, .name = "Slurm", .submit = submit, .poll = poll_squeue, .cancel = cancel};
+    return (struct engine){.context = s,
+                           .name = "Slurm",
+                           .submit = submit,
+                           .poll = poll_squeue,
+                           .cancel = cancel,
+                           .avoid = avoid};
 }

@@ -6,30 +6,37 @@
 char *job_script(const struct job_request *job, const char *mark)
 {
     cleanup_buf struct buf text = {0};
-    buf_printf(&text,
-               "#!/bin/sh\n"
-               "# kbuild makes %s; 75 means that another try may succeed.\n"
-               "# A file without a name: a job that is killed leaves nothing.\n"
-               "said=$(mktemp) || exit 75\n"
-               "exec 9<>\"$said\"\n"
-               "rm \"$said\"\n"
-               "said=/proc/$$/fd/9\n"
-               "for pause in " TRY_PAUSES "; do\n"
-               "  status=0\n"
-               "  %s 2>\"$said\" 9>&- || status=$?\n"
-               "  cat \"$said\" >&2\n"
-               "  [ \"$status\" = 75 ] && [ \"$pause\" != 0 ] || break\n"
-               "  # No pause brings back an input or the project: others have to make it.\n"
-               "  ! grep -q '^kbuild: error: .*" INPUT_LOST "' \"$said\" || break\n"
-               "  sleep \"$pause\"\n"
-               "done\n"
-               "# Its last error is seen by squeue, or what the shell says if there is no kbuild.\n"
-               "error=$(sed -n 's/^kbuild: error: //p' \"$said\" | tail -n 1)\n"
-               "[ \"$status\" = 0 ] || scontrol update JobId=\"$SLURM_JOB_ID\" Comment=\"%s%s$(\n"
-               "  printf '%%s' \"${error:-$(grep -v '^kbuild: ' \"$said\" | tail -n 1)}\" | "
-               "cut -c 1-500)\"\n"
-               "exit \"$status\"\n",
-               job->id, job->command, mark, *mark ? " " : "");
+    buf_printf(
+        &text,
+        "#!/bin/sh\n"
+        "# kbuild makes %s; 75 means that another try may succeed.\n"
+        "# A file without a name: a job that is killed leaves nothing.\n"
+        "said=$(mktemp) || exit 75\n"
+        "exec 9<>\"$said\"\n"
+        "rm \"$said\"\n"
+        "said=/proc/$$/fd/9\n"
+        "tries=${SLURM_RESTART_COUNT:-0}\n"
+        "for pause in " TRY_PAUSES "; do\n"
+        "  status=0\n"
+        "  %s 2>\"$said\" 9>&- || status=$?\n"
+        "  cat \"$said\" >&2\n"
+        "  [ \"$status\" = 75 ] && [ \"$pause\" != 0 ] || break\n"
+        "  # No pause brings back an input or the project: others have to make it.\n"
+        "  ! grep -q '^kbuild: error: .*" INPUT_LOST "' \"$said\" || break\n"
+        "  tries=$((tries + 1))\n"
+        "  sleep \"$pause\"\n"
+        "done\n"
+        "comment() { scontrol update JobId=\"$SLURM_JOB_ID\" Comment=\"%s%s$1\"; }\n"
+        "# What an earlier try of this job may have made is not found.\n"
+        "[ \"$status $tries\" != '0 0' ] || ! grep -q '^kbuild: .*: found, key ' \"$said\" ||\n"
+        "  comment " JOB_FOUND "\n"
+        "# Its last error is seen by squeue, or what the shell says if there is no kbuild.\n"
+        "error=$(sed -n 's/^kbuild: error: //p' \"$said\" | tail -n 1)\n"
+        "[ \"$status\" = 0 ] || comment \"$(\n"
+        "  printf '%%s' \"${error:-$(grep -v '^kbuild: ' \"$said\" | tail -n 1)}\" | "
+        "cut -c 1-500)\"\n"
+        "exit \"$status\"\n",
+        job->id, job->command, mark, *mark ? " " : "");
     return buf_take(&text);
 }
 

@@ -14,6 +14,7 @@
 
 enum {
     ROUNDS = 3,
+    TRIES = 3,
     WINDOW = 500,
     POLL_MS = 1000,
     IDLE_MS = 15000,
@@ -80,49 +81,57 @@ static void print_tail(const struct pushed_log *log)
     print_to(stderr, "----\n");
 }
 
-// What the failed jobs pushed of their logs. A job that did not get to its step pushed none.
-static void show_logs(const struct spread_request *r, const struct strlist *failed)
+// What the failed jobs pushed of their logs.
+static void show_logs(struct build *b, const struct strlist *failed)
 {
-    cleanup_error struct error *ignored = NULL;
-    struct build *b = r->open(r->context, &ignored);
-    if (b)
-        b->options.locked = true;
-    for (size_t i = 0; b && i < failed->n; i++) {
+    for (size_t i = 0; i < failed->n; i++) {
         cleanup_pushed_log struct pushed_log log = {0};
         struct node *node = graph_find(build_graph(b), failed->items[i]);
         if (node && build_remote_log(b, node, &log, NULL) > 0)
             print_tail(&log);
     }
-    if (b) {
-        build_keep_costs(b);
-        build_close(b);
-    }
-}
-
-// As a run on this machine does after a failed step. That step is the error to report.
-static void place_made(const struct spread_request *r)
-{
-    cleanup_error struct error *why = NULL;
-    if (r->place_made(r->context, &why) < 0)
-        log_warning("placing what was made: %s", why->message);
 }
 
 // ---- a round ----
 
-static size_t count_jobs(const struct plan *p)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < json_array_size(p->nodes); i++)
-        n += json_is_array(json_object_get(json_array_get(p->nodes, i), "command"));
-    return n;
-}
-
 // What the rounds left, for the next one and for the end.
 struct rounds {
-    struct strlist failed; // ids of the nodes whose jobs failed in the last one
-    bool placing;          // nothing was left to do
-    bool followed;         // jobs, in any of them: there is a record of the run
+    int round;
+    struct follow_history history;
+    bool placing;     // nothing was left to do
+    bool followed;    // jobs, in any of them: there is a record of the run
+    bool jobs_failed; // some did, for good or in the last one
 };
+
+// The nodes that failed for good, and what needs them, are not made.
+static bool is_hopeless(const json_t *line, const json_t *hopeless, const struct strlist *failed)
+{
+    const json_t *needs = json_object_get(line, "needs");
+    for (size_t i = 0; i < json_array_size(needs); i++)
+        if (json_object_get(hopeless, plan_item(needs, i)))
+            return true;
+    return strlist_has(failed, plan_text(line, "node"));
+}
+
+// The jobs that are left to do; *lost: those that no round will do.
+static size_t count_jobs(const struct plan *p, const struct strlist *failed, size_t *lost)
+{
+    json_auto_t *hopeless = json_object();
+    size_t n = 0;
+    *lost = 0;
+    for (size_t i = 0; i < json_array_size(p->nodes); i++) {
+        const json_t *line = json_array_get(p->nodes, i);
+        if (!json_is_array(json_object_get(line, "command")))
+            continue;
+        if (is_hopeless(line, hopeless, failed)) {
+            json_object_set_new(hopeless, plan_text(line, "node"), json_true());
+            ++*lost;
+        } else {
+            n++;
+        }
+    }
+    return n;
+}
 
 static int run_plan(const struct spread_request *r, struct build *b, const struct plan *p,
                     struct rounds *rounds, struct error **err)
@@ -135,13 +144,14 @@ static int run_plan(const struct spread_request *r, struct build *b, const struc
                                          .poll_ms = POLL_MS,
                                          .idle_ms = IDLE_MS,
                                          .keep_going = r->keep_going,
+                                         .tries = TRIES,
                                          .project = project};
     struct slurm s;
     if (slurm_open(&s, &jobs, err) < 0)
         return -1;
     const struct engine engine = slurm_engine(&s);
     rounds->followed = true;
-    int result = plan_follow(b, p, &engine, &limits, &rounds->failed, err);
+    int result = plan_follow(b, p, &engine, &limits, &rounds->history, err);
     slurm_close(&s);
     return result;
 }
@@ -153,63 +163,111 @@ static int still_missing(struct error **err)
                            "the machines pushed");
 }
 
-// 1: there were jobs, and all succeeded; 0: nothing was left to do, and all is placed; -1: error.
-static int run_round(const struct spread_request *r, int round, struct rounds *rounds,
-                     struct error **err)
+enum round_end { ROUND_PLACED, ROUND_DID, ROUND_FAILED };
+
+// ROUND_DID: there were jobs, and all succeeded; ROUND_PLACED: nothing was left to do, and all is
+// placed; ROUND_FAILED: jobs failed, and the history says why; -1: error.
+static int run_round(const struct spread_request *r, struct rounds *rounds, struct error **err)
 {
     cleanup_plan struct plan p = {0};
+    size_t n = 0, lost = 0;
+    rounds->placing = false;
     struct build *b = r->open(r->context, err);
-    int result = b ? make_plan(r, b, round > 1, &p, err) : -1;
-    size_t n = result < 0 ? 0 : count_jobs(&p);
-    if (n && round == 1)
+    int result = b ? make_plan(r, b, rounds->round > 1, &p, err) : -1;
+    if (!result)
+        n = count_jobs(&p, &rounds->history.failed, &lost);
+    if (!result && n && rounds->round == 1)
         result = r->check_places(r->context, err);
-    if (n && !result)
-        result = round > ROUNDS ? still_missing(err) : run_plan(r, b, &p, rounds, err);
+    if (!result && n && rounds->round > ROUNDS)
+        result = still_missing(err);
+    else if (!result && n)
+        result = run_plan(r, b, &p, rounds, err);
     else if (!result && rounds->followed)
         build_keep_costs(b);
     if (b)
         build_close(b);
-    if (result < 0 || n)
-        return result < 0 ? -1 : 1;
+    if (result < 0)
+        return -1;
+    if (result || (lost && !n))
+        return ROUND_FAILED;
+    if (n)
+        return ROUND_DID;
     rounds->placing = true;
-    return r->place(r->context, round > 1, err);
+    return r->place(r->context, rounds->round > 1, err);
 }
 
-// One more round is to see that all of it is there, or to make what was lost meanwhile.
-int spread_run(const struct spread_request *r, struct error **err)
+// Shows the logs of steps that failed, and places what was made, as a run on this machine does
+// after a failed step. Neither replaces the error to report.
+static void end_badly(const struct spread_request *r, struct rounds *rounds, bool places)
 {
-    int round = 1, silences = 0;
-    bool followed = false;
+    cleanup_error struct error *why = NULL;
+    struct build *b = r->open(r->context, NULL);
+    if (b) {
+        b->options.locked = true;
+        show_logs(b, &rounds->history.logs);
+        build_keep_costs(b);
+        build_close(b);
+    }
+    if (places && rounds->jobs_failed && r->place_made(r->context, &why) < 0)
+        log_warning("placing what was made: %s", why->message);
+}
+
+// The error of the jobs that failed: planning again does not help, or was of no help.
+static struct error *jobs_failure(struct follow_history *h)
+{
+    return h->worst ? steal(h->worst) : steal(h->again);
+}
+
+// Whether there is another round, after an error or jobs that failed, which is said then. A
+// registry that does not answer is asked again. In the first round it may be the wrong one.
+static bool goes_on(const struct spread_request *r, struct rounds *rounds, int *silences,
+                    const struct error *why)
+{
+    const struct follow_history *h = &rounds->history;
+    if (!why && (!h->again || rounds->round >= ROUNDS || (h->failed.n && !r->keep_going)))
+        return false;
+    if (why && (why->kind != ERROR_AGAIN || rounds->round > ROUNDS))
+        return false;
+    bool silent = why && rounds->round > 1 && *silences < SILENCES;
+    if (why && !silent && (!rounds->placing || rounds->round == ROUNDS))
+        return false;
+    log_warning("%s; planning again", why ? why->message : h->again->message);
+    if (silent) {
+        ++*silences;
+        sleep(SILENCE_S);
+    } else {
+        rounds->round++;
+    }
+    return true;
+}
+
+static int run_rounds(const struct spread_request *r, struct rounds *rounds, struct error **err)
+{
+    int silences = 0;
     for (;;) {
-        struct rounds rounds = {.followed = followed};
         struct error *why = NULL;
-        int did = run_round(r, round, &rounds, &why);
-        cleanup_strlist struct strlist failed = rounds.failed;
-        followed = rounds.followed;
-        if (did == 0)
+        int did = run_round(r, rounds, &why);
+        rounds->jobs_failed = did == ROUND_FAILED || rounds->history.failed.n;
+        if (did == ROUND_PLACED)
             return 0;
-        if (did > 0) {
-            round++;
-            continue;
-        }
-        bool again = why->kind == ERROR_AGAIN && round <= ROUNDS;
-        // No job has failed: the registry does not answer. In the first round it may be the wrong
-        // one.
-        bool silent = again && !failed.n && round > 1 && silences < SILENCES;
-        if (!silent && (!again || (!failed.n && !rounds.placing) || round == ROUNDS)) {
-            if (followed)
-                show_logs(r, &failed);
-            if (failed.n && why->kind != ERROR_INTERRUPT)
-                place_made(r);
-            *err = why;
+        if (did == ROUND_DID) {
+            // One more round is to see that all of it is there, or to make what was lost meanwhile.
+            rounds->round++;
+        } else if (goes_on(r, rounds, &silences, why)) {
+            error_free(why);
+        } else {
+            *err = why ? why : jobs_failure(&rounds->history);
             return -1;
         }
-        log_warning("%s; planning again", why->message);
-        error_free(why);
-        if (silent) {
-            silences++;
-            sleep(SILENCE_S);
-        } else
-            round++;
     }
+}
+
+int spread_run(const struct spread_request *r, struct error **err)
+{
+    struct rounds rounds = {.round = 1};
+    int result = run_rounds(r, &rounds, err);
+    if (result < 0 && rounds.followed)
+        end_badly(r, &rounds, (*err)->kind != ERROR_INTERRUPT);
+    follow_history_free(&rounds.history);
+    return result;
 }
