@@ -244,6 +244,25 @@ lose_content() { # NAME
   [ "$(cd build && echo *.tar.xz)" = "kata-static-one.tar.xz kata-static-two.tar.xz" ]
 }
 
+@test "a checkout that is changed while jobs run is neither made nor placed, and that is said" {
+  step one 1
+  spread one >out 2>&1 3>&- &
+  pid=$!
+  wait_for_step "START one"
+  cp recipes/one/build.sh before
+  echo "# other" >>recipes/one/build.sh
+  status=0
+  wait "$pid" || status=$?
+  cat out
+  [ "$status" -eq 1 ]
+  grep -q "^kbuild: error: recipes changed here since the jobs were planned" out
+  [ -z "$(find build -name '*.tar.xz')" ]
+  all_made_once 1
+  cp before recipes/one/build.sh
+  nothing_to_do one
+  [ "$(cd build && echo *.tar.xz)" = kata-static-one.tar.xz ]
+}
+
 @test "with jobs of artifacts the log of an input that failed is shown, and its hint works" {
   mkdir -p recipes/common
   echo 'echo "the list fails" >&2; exit 4' >recipes/common/list.sh

@@ -65,6 +65,61 @@ static int make_plan(const struct spread_request *r, struct build *b, bool again
     return pushed > 0 ? ask_and_plan(r, b, out, err) : pushed;
 }
 
+// ---- what the jobs are made from ----
+
+// The parts of the plan that say what it is made from; to be freed with json_decref().
+static json_t *pin_of(const struct plan *p)
+{
+    static const char *const parts[] = {"depends", "variables", "folders"};
+    json_t *pin = json_object(), *keys = json_object();
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        json_object_set(pin, parts[i], json_object_get(p->header, parts[i]));
+    for (size_t i = 0; i < json_array_size(p->nodes); i++) {
+        const json_t *line = json_array_get(p->nodes, i);
+        if (!strcmp(plan_text(line, "state"), "project"))
+            json_object_set(keys, plan_text(line, "label"), json_object_get(line, "key"));
+    }
+    json_object_set_new(pin, "keys", keys);
+    return pin;
+}
+
+// The key of a folder that one of the plans lacks: no job needs it any more.
+static void add_changes(const json_t *one, const json_t *other, bool keys, struct strlist *out)
+{
+    const char *name;
+    const json_t *value;
+    json_object_foreach((json_t *)one, name, value)
+    {
+        const json_t *now = json_object_get(other, name);
+        if ((now || !keys) && !json_equal(now, value))
+            strlist_add(out, name);
+    }
+    json_object_foreach((json_t *)other, name, value)
+    {
+        if (!keys && !json_object_get(one, name))
+            strlist_add(out, name);
+    }
+}
+
+// An error that names what is other than when the jobs were planned.
+static int check_pin(const json_t *pin, const struct plan *p, struct error **err)
+{
+    cleanup_strlist struct strlist names = {0};
+    const char *part;
+    json_auto_t *now = pin_of(p);
+    const json_t *value;
+    json_object_foreach((json_t *)pin, part, value)
+    {
+        add_changes(value, json_object_get(now, part), !strcmp(part, "keys"), &names);
+    }
+    if (!names.n)
+        return 0;
+    cleanup_free char *changed = strlist_join(&names, ", ");
+    error_user(err, "%s changed here since the jobs were planned", changed);
+    return error_hint(err, "what the jobs made is in the registry. The same command makes what the "
+                           "change asks for; with all as it was, it places what they made");
+}
+
 // ---- after a failure ----
 
 static void print_tail(const struct pushed_log *log)
@@ -98,6 +153,7 @@ static void show_logs(struct build *b, const struct strlist *failed)
 struct rounds {
     int round;
     struct follow_history history;
+    json_t *pin;      // of the first plan
     bool placing;     // nothing was left to do
     bool followed;    // jobs, in any of them: there is a record of the run
     bool jobs_failed; // some did, for good or in the last one
@@ -163,6 +219,16 @@ static int still_missing(struct error **err)
                            "the machines pushed");
 }
 
+// The first plan pins what the jobs are made from.
+static int check_plan(const struct spread_request *r, struct rounds *rounds, const struct plan *p,
+                      bool jobs, struct error **err)
+{
+    if (rounds->pin)
+        return check_pin(rounds->pin, p, err);
+    rounds->pin = pin_of(p);
+    return jobs ? r->check_places(r->context, err) : 0;
+}
+
 enum round_end { ROUND_PLACED, ROUND_DID, ROUND_FAILED };
 
 // ROUND_DID: there were jobs, and all succeeded; ROUND_PLACED: nothing was left to do, and all is
@@ -173,11 +239,13 @@ static int run_round(const struct spread_request *r, struct rounds *rounds, stru
     size_t n = 0, lost = 0;
     rounds->placing = false;
     struct build *b = r->open(r->context, err);
+    if (!b && rounds->pin)
+        error_wrap(err, "reading the recipes again, after the jobs");
     int result = b ? make_plan(r, b, rounds->round > 1, &p, err) : -1;
     if (!result)
         n = count_jobs(&p, &rounds->history.failed, &lost);
-    if (!result && n && rounds->round == 1)
-        result = r->check_places(r->context, err);
+    if (!result)
+        result = check_plan(r, rounds, &p, n > 0, err);
     if (!result && n && rounds->round > ROUNDS)
         result = still_missing(err);
     else if (!result && n)
@@ -200,15 +268,20 @@ static int run_round(const struct spread_request *r, struct rounds *rounds, stru
 // after a failed step. Neither replaces the error to report.
 static void end_badly(const struct spread_request *r, struct rounds *rounds, bool places)
 {
+    cleanup_plan struct plan p = {0};
     cleanup_error struct error *why = NULL;
-    struct build *b = r->open(r->context, NULL);
+    struct build *b = r->open(r->context, &why);
+    bool same = false;
     if (b) {
         b->options.locked = true;
-        show_logs(b, &rounds->history.logs);
+        same = rounds->jobs_failed && ask_and_plan(r, b, &p, &why) == 0 &&
+               check_pin(rounds->pin, &p, &why) == 0;
+        if (same)
+            show_logs(b, &rounds->history.logs);
         build_keep_costs(b);
         build_close(b);
     }
-    if (places && rounds->jobs_failed && r->place_made(r->context, &why) < 0)
+    if (places && rounds->jobs_failed && (!same || r->place_made(r->context, &why) < 0))
         log_warning("placing what was made: %s", why->message);
 }
 
@@ -269,5 +342,6 @@ int spread_run(const struct spread_request *r, struct error **err)
     if (result < 0 && rounds.followed)
         end_badly(r, &rounds, (*err)->kind != ERROR_INTERRUPT);
     follow_history_free(&rounds.history);
+    json_decref(rounds.pin);
     return result;
 }
