@@ -27,68 +27,6 @@ struct follow {
     struct follow_history *history;
 };
 
-// Of different jobs that fail in a row on a machine until it gets no more.
-enum { FAULTS_IN_A_ROW = 2 };
-
-// ---- what was learned ----
-
-void follow_history_free(struct follow_history *h)
-{
-    strlist_free(&h->failed);
-    strlist_free(&h->logs);
-    strlist_free(&h->avoided);
-    error_free(h->worst);
-    error_free(h->again);
-    json_decref(h->tries);
-    json_decref(h->machines);
-    *h = (struct follow_history){0};
-}
-
-// The array below the name, which is made if it is missing. Borrowed.
-static json_t *list_at(json_t **object, const char *name)
-{
-    if (!*object)
-        *object = json_object();
-    json_t *list = json_object_get(*object, name);
-    if (!list)
-        json_object_set_new(*object, name, list = json_array());
-    return list;
-}
-
-static bool list_has(const json_t *list, const char *text)
-{
-    for (size_t i = 0; i < json_array_size(list); i++)
-        if (!strcmp(plan_item(list, i), text))
-            return true;
-    return false;
-}
-
-// Ends with 3 if a step failed, however many machines have faults besides.
-static int rank_of(const struct error *e)
-{
-    return !e                       ? 0
-           : e->kind == ERROR_AGAIN ? 1
-           : e->kind == ERROR_USER  ? 2
-           : e->kind == ERROR_USAGE ? 3
-                                    : 4;
-}
-
-// Takes the error.
-static void keep_worst(struct error **worst, struct error *why)
-{
-    if (rank_of(why) > rank_of(*worst)) {
-        error_free(*worst);
-        *worst = why;
-    } else {
-        error_free(why);
-    }
-}
-
-static const struct error *failure_of(const struct follow_history *h)
-{
-    return h->worst ? h->worst : h->again;
-}
-
 // ---- the jobs of a plan ----
 
 static int longest_first(const void *a, const void *b)
@@ -286,7 +224,6 @@ static void avoid_machine(struct follow *f, const char *machine)
 {
     cleanup_free struct job_elsewhere **waiting = xcalloc(f->n + 1, sizeof *waiting);
     size_t n = 0;
-    strlist_add(&f->history->avoided, machine);
     for (size_t i = 0; i < f->n; i++) {
         struct job_elsewhere *j = &f->jobs[i];
         if (j->state != JOB_SUBMITTED || j->tries || j->anywhere || j->orphan)
@@ -300,20 +237,12 @@ static void avoid_machine(struct follow *f, const char *machine)
 
 static void count_fault(struct follow *f, const struct job_elsewhere *j, const struct error *why)
 {
-    json_t *row = list_at(&f->history->machines, j->where);
-    if (!list_has(row, j->node->id))
-        json_array_append_new(row, json_string(j->node->id));
-    if (json_array_size(row) < FAULTS_IN_A_ROW || strlist_has(&f->history->avoided, j->where))
+    const json_t *row = history_add_fault(f->history, j->node->id, j->where);
+    if (!row)
         return;
     log_warning("%s gets no more jobs: %s and %s failed there in a row, the last since %s",
                 j->where, plan_item(row, 0), plan_item(row, 1), why->message);
     avoid_machine(f, j->where);
-}
-
-static void clear_faults(struct follow *f, const struct job_elsewhere *j)
-{
-    if (j->where && f->history->machines)
-        json_object_del(f->history->machines, j->where);
 }
 
 // The engine has no machine but those that it must not get: those that get no more jobs have to
@@ -334,10 +263,9 @@ static bool has_tries(struct follow *f, const struct job_elsewhere *j, const str
 {
     if (!may_be_of_machine(j))
         return false;
-    json_t *machines = list_at(&f->history->tries, j->node->id);
-    json_array_append_new(machines, json_string(j->where));
+    size_t tries = history_add_try(f->history, j->node->id, j->where);
     count_fault(f, j, why);
-    return json_array_size(machines) < f->limits->tries;
+    return tries < f->limits->tries;
 }
 
 // Takes the error.
@@ -359,11 +287,7 @@ static void failed(struct follow *f, struct job_elsewhere *j, bool again, struct
     f->failed = true;
     j->node->state = NODE_FAILED;
     view_ended(task_of(f, j), why);
-    if (!again)
-        strlist_add(&f->history->failed, j->node->id);
-    if (why->kind == ERROR_STEP)
-        strlist_add(&f->history->logs, j->node->id);
-    keep_worst(again ? &f->history->again : &f->history->worst, why);
+    history_add_failure(f->history, j->node->id, again, why);
     if (!f->limits->keep_going)
         f->stopping = true;
 }
@@ -377,7 +301,7 @@ static void ended_badly(struct follow *f, struct job_elsewhere *j)
         return;
     }
     if (j->status == ERROR_STEP)
-        clear_faults(f, j);
+        history_clear_faults(f->history, j->where);
     struct error *why = why_failed(f, j);
     const bool another = has_tries(f, j, why);
     if (another && !f->stopping)
@@ -409,7 +333,7 @@ static void ended(struct follow *f, struct job_elsewhere *j)
                                          : NODE_STALE;
         return;
     }
-    clear_faults(f, j);
+    history_clear_faults(f->history, j->where);
     j->node->state = NODE_DONE;
     t->outcome.kind = j->found && !j->tries ? OUTCOME_PULLED : OUTCOME_MADE;
     view_ended(t, NULL);
@@ -754,7 +678,9 @@ int plan_follow(struct build *b, const struct plan *p, const struct engine *e,
         interrupts_hold();
         view_open(b, &f.s);
         result = run_jobs(&f, err);
-        const struct error *why = result < 0 && err ? *err : f.failed ? failure_of(history) : NULL;
+        const struct error *why = result < 0 && err ? *err
+                                  : f.failed        ? history_failure(history)
+                                                    : NULL;
         keep_for_report(&f, &last, why);
         last_run_close(&last);
         // If no job was submitted, the error says all; but a reader of events waits for the last.

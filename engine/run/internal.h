@@ -409,4 +409,19 @@ void view_estimate(long long left_ms); // the time that is left; 0: not known
 void view_tick(void);
 void view_close(void);
 
+// ---- what a run on other machines has learned (follow.h) ----
+struct follow_history;
+
+// The error to report; NULL: nothing failed. Borrowed.
+const struct error *history_failure(const struct follow_history *h);
+// Takes the error. `again`: not for good.
+void history_add_failure(struct follow_history *h, const char *id, bool again, struct error *why);
+// After a try that the machine may have failed: the number of tries of the node.
+size_t history_add_try(struct follow_history *h, const char *id, const char *machine);
+// Ids of the different jobs that failed on the machine in a row, if they are so many that it gets
+// no more from now on; else NULL. Borrowed.
+const json_t *history_add_fault(struct follow_history *h, const char *id, const char *machine);
+// A job was done there, or its step failed. NULL: on no machine.
+void history_clear_faults(struct follow_history *h, const char *machine);
+
 #endif

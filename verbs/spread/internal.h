@@ -63,6 +63,19 @@ int slurm_open(struct slurm *s, const struct job_list *jobs, struct error **err)
 struct engine slurm_engine(struct slurm *s); // borrows it
 void slurm_close(struct slurm *s);
 
+// A line of squeue.
+enum slurm_field { ID, STATE, REASON, WHERE, STATUS, NAME, COMMENT, FIELDS };
+#define SQUEUE_FORMAT "JobID:|,State:|,Reason:|,NodeList:|,exit_code:|,Name:|,Comment:"
+// False: it is none. The fields are parts of the line.
+bool slurm_split_line(char *line, char *fields[static FIELDS]);
+// Of Slurm's word for a state.
+enum job_state slurm_state_of(const char *word);
+// Sets what the fields say of the job; `said` is its own comment, behind the mark.
+void slurm_set_state(struct job_elsewhere *j, char *const fields[static FIELDS], const char *said);
+// The status of a job that will never start, for the reason that it has said.
+void slurm_set_stuck(struct job_elsewhere *j);
+void slurm_say(struct job_elsewhere *j, const char *why);
+
 // The script of a job, for sbatch: at most three tries while the command exits with 75, each after
 // a longer pause, but one for an input that no cache has (INPUT_LOST); every other exit status is
 // the script's own. Its last error becomes the job's comment, after the mark (or ""), and

@@ -13,11 +13,9 @@
 #include "base/process.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 // A controller that has just restarted answers before it has read all of its jobs.
@@ -176,21 +174,7 @@ static const struct job_request *request_of(const struct slurm *s, const json_t 
 
 // ---- squeue ----
 
-enum field { ID, STATE, REASON, WHERE, STATUS, NAME, COMMENT, FIELDS };
-#define SQUEUE_FORMAT "JobID:|,State:|,Reason:|,NodeList:|,exit_code:|,Name:|,Comment:"
 #define MARK "kbuild-"
-
-static bool split_line(char *line, char *fields[static FIELDS])
-{
-    fields[0] = line;
-    for (int i = 1; i < FIELDS; i++) {
-        fields[i] = strchr(fields[i - 1], '|');
-        if (!fields[i])
-            return false;
-        *fields[i]++ = '\0';
-    }
-    return true;
-}
 
 // All jobs of the user, those that ended lately too, a line each.
 static int ask_squeue(const struct slurm *s, struct strlist *lines, struct error **err)
@@ -298,7 +282,7 @@ static int find_submitted(const struct slurm *s, struct job_elsewhere *job, stru
         return -1;
     for (size_t i = 0; i < lines.n; i++) {
         char *fields[FIELDS];
-        if (!split_line(lines.items[i], fields) || !own_comment(s, job, fields[COMMENT]))
+        if (!slurm_split_line(lines.items[i], fields) || !own_comment(s, job, fields[COMMENT]))
             continue;
         free(job->id);
         job->id = xstrdup(fields[ID]);
@@ -380,125 +364,11 @@ static int compare_numbers(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static enum job_state state_of(const char *word)
-{
-    static const char *const waiting[] = {"PENDING",      "REQUEUED",     "REQUEUE_HOLD",
-                                          "REQUEUE_FED",  "CONFIGURING",  "SUSPENDED",
-                                          "SPECIAL_EXIT", "RESV_DEL_HOLD"};
-    static const char *const running[] = {"RUNNING", "COMPLETING", "STAGE_OUT", "STOPPED",
-                                          "SIGNALING"};
-    for (size_t i = 0; i < ARRAY_LEN(waiting); i++)
-        if (!strcmp(word, waiting[i]))
-            return JOB_SUBMITTED;
-    for (size_t i = 0; i < ARRAY_LEN(running); i++)
-        if (!strcmp(word, running[i]))
-            return JOB_RUNNING;
-    return !strcmp(word, "COMPLETED")   ? JOB_DONE
-           : !strcmp(word, "CANCELLED") ? JOB_CANCELLED
-                                        : JOB_FAILED;
-}
-
-static void replace(char **text, const char *by)
-{
-    free(*text);
-    *text = xstrdup(by);
-}
-
-// States of jobs that neither their script nor their user ended: their machine did,
-static bool is_about_machine(const char *word)
-{
-    return !strcmp(word, "NODE_FAIL") || !strcmp(word, "BOOT_FAIL");
-}
-
-// or the controller.
-static bool is_about_controller(const char *word)
-{
-    return !strcmp(word, "PREEMPTED") || !strcmp(word, "REVOKED");
-}
-
-// A job that will never start, and that nobody but its user or the administrator ends.
-static bool waits_for_ever(const char *reason)
-{
-    static const char *const reasons[] = {"DependencyNeverSatisfied",
-                                          "PartitionConfig",
-                                          "launch_failed_requeued_held",
-                                          "launch failed requeued held",
-                                          "job_requeued_in_held_state",
-                                          "job requeued in held state",
-                                          "JobHeldUser",
-                                          "JobHeldAdmin",
-                                          "PartitionDown",
-                                          "BadConstraints"};
-    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
-        if (!strcmp(reason, reasons[i]))
-            return true;
-    return false;
-}
-
-// It waits for, or Slurm cancelled it since it waited for, a job that did not succeed. A user who
-// cancels a job leaves the reason that it had, as "Dependency".
-static bool is_about_needs(const char *reason)
-{
-    return !strcmp(reason, "DependencyNeverSatisfied");
-}
-
-// No machine that it may get will be there.
-static bool is_nowhere(const char *reason)
-{
-    return starts_with(reason, "ReqNodeNotAvail, UnavailableNodes") ||
-           starts_with(reason, "ReqNodeNotAvail,_UnavailableNodes") ||
-           starts_with(reason, "Nodes required for job are DOWN");
-}
-
-// As a shell says it: 128 and the number of a signal that ended the script. -1: it is not the
-// script's, but that of a limit, or of who cancelled it.
-static int status_of(const char *state, int status)
-{
-    const bool own = !strcmp(state, "FAILED") || !strcmp(state, "COMPLETED");
-    if (!strcmp(state, "OUT_OF_MEMORY"))
-        return 128 + SIGKILL;
-    return !own || status <= 0   ? -1
-           : WIFEXITED(status)   ? WEXITSTATUS(status)
-           : WIFSIGNALED(status) ? 128 + WTERMSIG(status)
-                                 : -1;
-}
-
-// The status is that of wait(2). Success is a state, never a status: a lost job has the status 0.
-static void set_state(struct job_elsewhere *j, char *const fields[static FIELDS], const char *said)
-{
-    j->state = state_of(fields[STATE]);
-    j->status = status_of(fields[STATE], (int)strtol(fields[STATUS], NULL, 10));
-    j->found = j->state == JOB_DONE && !strcmp(said, JOB_FOUND);
-    if (j->state != JOB_SUBMITTED)
-        replace(&j->where, fields[WHERE]);
-    if (j->state == JOB_FAILED)
-        replace(&j->said, *said ? said : fields[STATE]);
-    // None of those that it needs has failed, if nobody knows of it: the number was another job's.
-    if (j->state == JOB_CANCELLED && is_about_needs(fields[REASON])) {
-        j->status = ERROR_AGAIN;
-        j->replan = true;
-        replace(&j->said, "Slurm gave the number of a job that it needs to another one");
-    }
-    j->replan |= is_about_controller(fields[STATE]);
-    if (is_about_machine(fields[STATE]) || is_about_controller(fields[STATE]))
-        j->status = ERROR_AGAIN;
-    if (j->state == JOB_SUBMITTED) {
-        free(j->waits);
-        j->waits = xasprintf("squeue says %s", fields[REASON]);
-    }
-    const bool nowhere = j->state == JOB_SUBMITTED && j->not_on.n && is_nowhere(fields[REASON]);
-    j->nowhere_ms = !nowhere ? 0 : j->nowhere_ms ? j->nowhere_ms : now_ms();
-    if (j->state == JOB_SUBMITTED && waits_for_ever(fields[REASON])) {
-        j->stuck = true;
-        replace(&j->said, fields[REASON]);
-    }
-}
-
 // `jobs` are sorted by number. Two of them have one number if the controller lost the first.
 static void read_line(const struct slurm *s, char *line, struct job_elsewhere **jobs, size_t n)
 {
     char *fields[FIELDS];
-    if (!split_line(line, fields))
+    if (!slurm_split_line(line, fields))
         return;
     struct job_elsewhere key = {.id = fields[ID]}, *wanted = &key;
     struct job_elsewhere **found =
@@ -510,7 +380,7 @@ static void read_line(const struct slurm *s, char *line, struct job_elsewhere **
         if (!said)
             continue;
         (*found)->seen = true;
-        set_state(*found, fields, said);
+        slurm_set_state(*found, fields, said);
     }
 }
 
@@ -526,13 +396,6 @@ static struct job_elsewhere **open_jobs(struct job_elsewhere *jobs, size_t n, si
     return list;
 }
 
-// Its machine could not start it, and Slurm holds it; after a restart of the controller also since
-// the machine still has another job of its number.
-static bool was_not_launched(const char *reason)
-{
-    return starts_with(reason, "launch failed") || starts_with(reason, "launch_failed");
-}
-
 // A job that can never start has failed. One that squeue does not show any more may have ended
 // well, or its controller lost it: the registry says whether it is to make again. Adds the numbers
 // of those that the controller still has.
@@ -545,16 +408,17 @@ static void end_if_lost(const struct slurm *s, struct job_elsewhere *j, struct s
     if (j->seen && !j->stuck && !j->nowhere)
         return;
     if (!j->seen)
-        replace(&j->said, "squeue does not show it any more");
+        slurm_say(j, "squeue does not show it any more");
     else
         strlist_add(numbers, j->id);
     j->state = JOB_FAILED;
     j->status = -1;
     if (j->nowhere)
         return;
-    j->replan = !j->seen || is_about_needs(j->said);
-    if (j->replan || was_not_launched(j->said))
-        j->status = ERROR_AGAIN;
+    j->replan = !j->seen;
+    j->status = !j->seen ? ERROR_AGAIN : -1;
+    if (j->seen)
+        slurm_set_stuck(j);
 }
 
 // Whether one of these jobs still has to be ended.
@@ -566,9 +430,9 @@ static int any_left(const struct slurm *s, const struct strlist *numbers, bool w
         return -1;
     for (size_t i = 0; i < lines.n; i++) {
         char *fields[FIELDS];
-        if (!split_line(lines.items[i], fields) || !strlist_has(numbers, fields[ID]))
+        if (!slurm_split_line(lines.items[i], fields) || !strlist_has(numbers, fields[ID]))
             continue;
-        const enum job_state state = state_of(fields[STATE]);
+        const enum job_state state = slurm_state_of(fields[STATE]);
         if (waiting ? !strcmp(fields[STATE], "PENDING")
                     : state == JOB_SUBMITTED || state == JOB_RUNNING)
             return 1;
@@ -628,10 +492,10 @@ static void name_other(const struct slurm *s, struct job_elsewhere *j, const str
     for (size_t i = 0; i < lines->n; i++) {
         cleanup_free char *line = xstrdup(lines->items[i]);
         char *fields[FIELDS];
-        if (!split_line(line, fields) || strcmp(fields[NAME], request->id) != 0 ||
+        if (!slurm_split_line(line, fields) || strcmp(fields[NAME], request->id) != 0 ||
             !strcmp(fields[ID], j->id))
             continue;
-        const enum job_state state = state_of(fields[STATE]);
+        const enum job_state state = slurm_state_of(fields[STATE]);
         if (state != JOB_SUBMITTED && state != JOB_RUNNING)
             continue;
         free(j->waits);

@@ -4,6 +4,7 @@
 //
 //   jobs.c       the jobs of a plan             formats.c    their text for engines
 //   slurm_job.c  a job as sbatch wants it       slurm.c      Slurm's sbatch, squeue and scancel
+//   slurm_state.c  what squeue says of a job
 //   spread.c     plan, push, submit, follow, place
 //
 // Ownership: plans and requests are borrowed, and nothing that is passed in is kept.
