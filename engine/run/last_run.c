@@ -245,10 +245,10 @@ static void add_process(const struct last_run *l, const struct task *t, unsigned
 {
     const struct node_start *start = &l->starts[t - l->s->tasks];
     const long long zero = l->b->run->opened_ms;
-    json_object_update_new(
-        item, json_pack("{s:I, s:I, s:i, s:o}", "begin_ms", (json_int_t)(t->started_ms - zero),
-                        "end_ms", (json_int_t)(end_of(t) - zero), "slot", (int)slot, "phases",
-                        phases_json(l, t)));
+    json_object_update_new(item, json_pack("{s:I, s:I, s:i, s:o}", "begin_ms",
+                                           (json_int_t)(t->started_ms - zero), "end_ms",
+                                           (json_int_t)(end_of(t) - zero), "slot", (int)slot,
+                                           "phases", phases_json(l, t)));
     if (t->node->state != NODE_INTERRUPTED) // what killed processes used is not known
         json_object_update_new(item, json_pack("{s:I, s:I}", "cpu_ms", (json_int_t)t->cpu_ms,
                                                "peak_kib", (json_int_t)t->peak_kib));

@@ -282,9 +282,9 @@ static void sweep_folders(const struct folder_draft *d)
     }
 }
 
-// Sends the cleanup process the next name, or CLEANUP_DONE, before the folder is made, so that a process
-// killed at any moment leaves no folder unknown to the cleanup process. A cleanup process that was killed is an error
-// (EPIPE), not a signal.
+// Sends the cleanup process the next name, or CLEANUP_DONE, before the folder is made, so that a
+// process killed at any moment leaves no folder unknown to the cleanup process. A cleanup process
+// that was killed is an error (EPIPE), not a signal.
 static bool message_cleanup_process(const struct folder_draft *d, unsigned char word)
 {
     ssize_t n;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Implements `kbuild payload image`: archives become layers on a base, and the image says which program it
-// starts.
+// Implements `kbuild payload image`: archives become layers on a base, and the image says which
+// program it starts.
 #include "payload/internal.h"
 
 #include "base/input.h"

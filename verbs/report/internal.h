@@ -36,7 +36,7 @@ struct report_node {
     bool asked, placed;
     size_t *needs; // places of earlier nodes
     size_t need_count;
-    bool ran; // a process of it ran, from begin to end, in milliseconds since kbuild began
+    bool ran;      // a process of it ran, from begin to end, in milliseconds since kbuild began
     bool measured; // cpu_ms and peak_kib are known; not of what was interrupted
     long long begin_ms, end_ms, cpu_ms, peak_kib;
     long long ready_ms; // when the last of its inputs was there
