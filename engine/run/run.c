@@ -424,7 +424,7 @@ static int report_lost_trace(struct error *lost, int result, struct error **err)
 {
     if (!lost)
         return result;
-    if (result < 0) {
+    if (result < 0 || !err) {
         log_warning("%s", lost->message);
         error_free(lost);
     } else {

@@ -75,7 +75,7 @@ static int name_tags(struct push_run *p, struct error **err)
         strlist_addf(&p->tags, "kata-containers-%s-%s", commit, tag_arch(p));
     else
         log_note("upstream's tag kata-containers-<commit>-%s is left out (--commit=ID): %s",
-                 tag_arch(p), why->message);
+                 tag_arch(p), why ? why->message : "git knows none");
     if (r->tag && !strlist_has(&p->tags, r->tag))
         strlist_add(&p->tags, r->tag);
     for (size_t i = 0; i < p->tags.n; i++)
