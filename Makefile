@@ -34,7 +34,7 @@ define line_break
 
 endef
 refused := ; & | < > * ? ` ' " \ ( ) { } [ ] %
-$(foreach v,DESTDIR PREFIX ZSH_COMPLETIONS OBJ,$(if $(findstring $(line_break),$($v)),$(error $v has a line break)))
+$(foreach v,DESTDIR PREFIX ZSH_COMPLETIONS DOC OBJ,$(if $(findstring $(line_break),$($v)),$(error $v has a line break)))
 ifneq ($(words $(OBJ))$(strip $(foreach c,$(refused),$(findstring $c,$(OBJ)))),1)
 $(error OBJ is "$(OBJ)": it must be a directory without blanks and characters that the shell reads, since make cannot \
 have them in names of files)
@@ -124,6 +124,7 @@ PREFIX ?= /usr/local
 to = $(call quote,$(DESTDIR)$(PREFIX)/$1)
 to_zsh = $(call quote,$(DESTDIR)$(ZSH_COMPLETIONS)/_kbuild)
 ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
+DOC ?= share/doc/kbuild
 install: kbuild
 	install -D -m 0755 kbuild $(call to,bin/kbuild)
 	install -D -m 0644 docs/man/kbuild.1 $(call to,share/man/man1/kbuild.1)
@@ -134,10 +135,16 @@ install: kbuild
 	rm -rf $(call to,share/kbuild/recipes)
 	cp -R --no-preserve=ownership recipes $(call to,share/kbuild/)
 	chmod -R u=rwX,go=rX $(call to,share/kbuild/recipes)
+	rm -rf $(call to,$(DOC)/docs)
+	install -d $(call to,$(DOC)/docs)
+	install -m 0644 README.md $(call to,$(DOC)/)
+	install -m 0644 docs/*.md docs/*.svg $(call to,$(DOC)/docs/)
 
 # What install wrote, and no more: caches, locks and results of users stay.
 uninstall:
-	rm -rf $(call to,share/kbuild/recipes)
+	rm -rf $(call to,share/kbuild/recipes) $(call to,$(DOC)/docs)
+	rm -f $(call to,$(DOC)/README.md)
+	@folder=$(call to,$(DOC)); [ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder"
 	rm -f $(call to,bin/kbuild) $(call to,share/man/man1/kbuild.1) $(call to,share/kbuild/versions.yaml) \
 	  $(call to,share/bash-completion/completions/kbuild) $(to_zsh) \
 	  $(call to,share/fish/vendor_completions.d/kbuild.fish)

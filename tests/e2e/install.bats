@@ -37,16 +37,19 @@ as_other() {
 
 @test "what make install wrote, uninstall removes, and nothing else" {
   make_here install DESTDIR="$PLACE" PREFIX=/usr
-  (cd "$PLACE" && find . -type f -o -type l | sed 's|^\./usr/||' | grep -v ^share/kbuild/recipes/ | sort) >files
+  (cd "$PLACE" && find . -type f -o -type l | sed 's|^\./usr/||' | grep -v -e ^share/kbuild/recipes/ -e ^share/doc/kbuild/docs/ | sort) >files
   diff - files <<'X'
 bin/kbuild
 share/bash-completion/completions/kbuild
+share/doc/kbuild/README.md
 share/fish/vendor_completions.d/kbuild.fish
 share/kbuild/versions.yaml
 share/man/man1/kbuild.1
 share/zsh/site-functions/_kbuild
 X
   diff -r --no-dereference "$REPOSITORY/recipes" "$PLACE/usr/share/kbuild/recipes"
+  # What messages name, and README links to, is there under that name.
+  diff -r -x man "$REPOSITORY/docs" "$PLACE/usr/share/doc/kbuild/docs"
   touch "$PLACE/usr/share/man/man1/other.1"
   make_here uninstall DESTDIR="$PLACE" PREFIX=/usr
   [ "$(find "$PLACE" ! -type d)" = "$PLACE/usr/share/man/man1/other.1" ]
