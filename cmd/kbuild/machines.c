@@ -259,8 +259,13 @@ static struct node *open_line(struct global_options *g, const struct chosen_plan
         return NULL;
     source_choices_free(&g->choices);
     if (plan_apply(c->plan, line, c->project.folder, &g->build, &g->choices, err) < 0 ||
-        (c->project.folder && project_choices(&c->project, &g->choices, err) < 0) ||
-        !(*out = build_open(&g->build, err)) || plan_check(*out, c->plan, err) < 0)
+        (c->project.folder && project_choices(&c->project, &g->choices, err) < 0))
+        return NULL;
+    if (build_check(&g->build, err) < 0) {
+        blame_plan(err);
+        return NULL;
+    }
+    if (!(*out = build_open(&g->build, err)) || plan_check(*out, c->plan, err) < 0)
         return NULL;
     struct node *node = plan_add_node(*out, c->plan, line, err);
     if (!node)

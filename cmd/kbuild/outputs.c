@@ -9,6 +9,7 @@
 #include "recipe/recipe.h"
 #include "recipe/versions.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <string.h>
 
@@ -97,14 +98,22 @@ static int check_variable(const struct output *o, const char *name)
     return 0;
 }
 
-// Recipes that cannot be read are an error of the verbs that need them.
+// A recipe that is wrong is an error of the verbs that need it. What is not there yet is no input,
+// and no recipe has to be read for it.
 static int check_recipe_variables(const struct output *o, const struct global_options *g)
 {
     cleanup_strlist struct strlist names = {0};
-    struct recipe_set *set = recipe_set_open(&g->recipes, NULL);
-    int result = 0;
-    if (set && recipe_names(set, &names, NULL) < 0)
-        names.n = 0;
+    cleanup_error struct error *why = NULL;
+    if (!path_exists(o->path))
+        return 0;
+    struct recipe_set *set = recipe_set_open(&g->recipes, &why);
+    int result = set && recipe_names(set, &names, &why) == 0 ? 0 : -1;
+    if (result < 0 && why->errnum == ENOENT) // there are none
+        result = 0;
+    if (result < 0) {
+        *o->err = steal(why);
+        error_wrap(o->err, "%s: looking whether a recipe reads it", o->shown);
+    }
     for (size_t i = 0; i < names.n && !result; i++) {
         const struct recipe *r = recipe_get(set, names.items[i], NULL);
         for (size_t k = 0; r && k < r->variable_count && !result; k++) {

@@ -182,7 +182,7 @@ steps() { # machine
   echo "$output"
   [ "$status" -eq 2 ]
   [[ "$output" == *"the key of app:x86_64 is "*" here, and $(field app:x86_64 .key) in the plan"* ]]
-  [[ "$output" == *"an input has other bytes here"* ]]
+  [[ "$output" == *"and has other bytes here: plan again"* ]]
   [ "$(steps two)" = base.log ]
   # With an input that has another key, too.
   jq -c 'if .node == "app:x86_64" then .key = "0" * 64 elif .node == "base:x86_64" then .key = "1" * 64 else . end' plan >other
