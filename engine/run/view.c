@@ -197,7 +197,7 @@ void view_started(const struct task *t)
         event(t->node, "started",
               json_pack("{s:o*}", log ? "log" : "where", json_visible(log ? log : t->where)));
     else if (view.style == VIEW_PLAIN && !view.b->options.quiet && t->pulled)
-        node_line("%s: is pulled from the shared cache", node_label(t->node));
+        node_line("%s: pulling", node_label(t->node));
     else if (view.style == VIEW_PLAIN && !view.b->options.quiet)
         node_line("%s: started (%s%s)", node_label(t->node), log ? "log: " : "",
                   log           ? log

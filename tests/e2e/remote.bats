@@ -371,7 +371,7 @@ c.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n
   echo "$output"
   [ "$status" -eq 0 ]
   [[ "$output" == *"one $(uname -m): from the shared cache in "* ]]
-  [[ "$output" == *"one: is pulled from the shared cache"* && "$output" != *started* ]]
+  [[ "$output" == *"one: pulling"* && "$output" != *started* ]]
   [[ "$output" != *pushed* ]]
   tag=$(uname -m)
   [ "$(digest_of_tag cached-artefacts/one "latest-stable-$tag")" = "$(digest_of_tag cached-artefacts/one "latest-main-$tag")" ]
