@@ -275,12 +275,14 @@ static struct node *open_line(struct global_options *g, const struct chosen_plan
 
 // A node without a line: with the grain of artifacts it is made along with one that has a line.
 static struct node *open_inner(struct global_options *g, const struct chosen_plan *c,
-                               const char *id, struct build **out)
+                               const char *id, struct build **out, struct error **first)
 {
     for (size_t i = 0; i < json_array_size(c->plan->nodes); i++) {
-        cleanup_error struct error *ignored = NULL;
+        cleanup_error struct error *why = NULL;
         const json_t *line = json_array_get(c->plan->nodes, i);
-        struct node *node = open_line(g, c, line, out, &ignored);
+        struct node *node = open_line(g, c, line, out, &why);
+        if (!node && !*first)
+            *first = steal(why);
         node = node ? graph_find(build_graph(*out), id) : NULL;
         if (node)
             return node;
@@ -297,9 +299,12 @@ static struct node *open_planned(struct global_options *g, const struct chosen_p
     const json_t *line = plan_node(c->plan, id);
     if (line)
         return open_line(g, c, line, out, err);
+    cleanup_error struct error *why = NULL;
     struct node *node =
-        inner && plan_grain_of(c->plan) == GRAIN_ARTIFACT ? open_inner(g, c, id, out) : NULL;
-    if (!node) {
+        inner && plan_grain_of(c->plan) == GRAIN_ARTIFACT ? open_inner(g, c, id, out, &why) : NULL;
+    if (!node && why) {
+        *err = steal(why);
+    } else if (!node) {
         error_set(err, ERROR_USAGE, "the plan has no node %s", id);
         error_hint(err, "the plan lists what was left to do when it was made");
     }
@@ -452,6 +457,8 @@ static int place_for(const struct spread_context *s, const struct arch *arch, pl
                      bool only_results, struct error **err)
 {
     cleanup_strlist struct strlist words = {0};
+    if (words_for(s, arch, &words, err) < 0)
+        return -1;
     struct build_options *o = &s->g->build;
     cleanup_free char *output = arch_expand(s->output, arch ? arch : arch_host());
     o->arch = arch;
@@ -460,8 +467,6 @@ static int place_for(const struct spread_context *s, const struct arch *arch, pl
     o->several = false;
     o->remote = REMOTE_REQUIRE;
     o->only_results = only_results;
-    if (words_for(s, arch, &words, err) < 0)
-        return -1;
     struct build *b = words.n ? open_with_targets(s->g, &words, err) : NULL;
     if (b)
         b->options.locked = true;

@@ -55,6 +55,8 @@ static void hide_logins(struct error *err, const char *text)
     strlist_split(&words, text, " \t\n,");
     for (size_t i = 0; i < words.n; i++)
         for (const char *p = words.items[i]; p; p = strchr(p, '=') ? strchr(p, '=') + 1 : NULL) {
+            if (starts_with(p, "oci:") || starts_with(p, "oci-archive:"))
+                continue; // a path of this machine
             hide_login(&err->message, p);
             hide_login(&err->hint, p);
         }

@@ -422,18 +422,20 @@ char *merged_version(const char *versions_yaml, struct recipe_set *set,
     return version;
 }
 
-char *merge_version(const char *versions_yaml, struct recipe_set *set,
-                    const struct source_choices *choices, struct error **err)
-{
-    return merged_version(versions_yaml, set, choices, NULL, NULL, err);
-}
-
 // ---- VERSION in a tarball ----
 
 enum { VERSION_MAX = 256 };
 
 // Whether something of that name can be there: the file, or a link in the place of it or of a
 // directory above. Else the tarball need not be read again.
+static bool has_entry(const struct listing *l, const char *path)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (!strcmp(l->entries[i].path, path))
+            return true;
+    return false;
+}
+
 static bool may_have_version(const struct listing *l)
 {
     for (size_t i = 0; i < l->n; i++) {
@@ -477,6 +479,8 @@ int tarball_version(int fd, const char *name, const struct listing *l, char **ou
     off_t size = found > 0 ? lseek(member, 0, SEEK_END) : 0;
     if (found < 0)
         return -1;
+    if (!found && !has_entry(l, RELEASE_VERSION_FILE)) // /opt is a link, and there is no such file
+        return 0;
     if (!found)
         return refuse_version(name, "it is a link to what is not in it", err);
     if (size > VERSION_MAX)
@@ -545,7 +549,8 @@ int merge_directory(const struct merge_request *r, struct error **err)
     if (merge_collect(r, &paths, err) < 0 || check_output(r, &paths, err) < 0 ||
         file_draft_begin(&draft, r->output, err) < 0)
         return -1;
-    cleanup_free char *version = merge_version(r->versions_yaml, r->set, r->choices, err);
+    cleanup_free char *version =
+        merged_version(r->versions_yaml, r->set, r->choices, NULL, NULL, err);
     if (!version || note_ignored(r->set, err) < 0)
         return -1;
     if (merge_paths(r, &paths, version, draft.fd, err) < 0)

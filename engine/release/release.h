@@ -56,14 +56,11 @@ int merge_directory(const struct merge_request *r, struct error **err);
 
 // The paths of the components that a merge of r->directory takes.
 int merge_collect(const struct merge_request *r, struct strlist *paths, struct error **err);
-// The content of <prefix>/VERSION: that of the folder of the user's which the components' source
-// was taken from, else release_version(), else "unknown" with a warning. A note says where it comes
-// from, a warning which other place contradicts it. To be freed. NULL: versions.yaml cannot be
-// read. `set` and `choices` may be NULL.
-char *merge_version(const char *versions_yaml, struct recipe_set *set,
-                    const struct source_choices *choices, struct error **err);
-// The same of a tarball that has been merged: what VERSION in it says, to which `in_file` and
-// `file` (for messages) lead; what contradicts it is a warning. in_file NULL: merge_version().
+// The content of <prefix>/VERSION: what the tarball says in which `in_file` leads to `file` (for
+// messages), both NULL for a new one; else that of the folder of the user's which the components'
+// source was taken from, else release_version(), else "unknown" with a warning. A note says where
+// it comes from, a warning which other place contradicts it. To be freed. NULL: versions.yaml
+// cannot be read. `set` and `choices` may be NULL.
 char *merged_version(const char *versions_yaml, struct recipe_set *set,
                      const struct source_choices *choices, const char *in_file, const char *file,
                      struct error **err);

@@ -180,7 +180,8 @@ static void take_back(struct job_elsewhere *j)
     free(j->id);
     free(j->said);
     free(j->waits);
-    j->id = j->said = j->waits = NULL;
+    free(j->where);
+    j->id = j->said = j->waits = j->where = NULL;
     j->state = JOB_WAITING;
     j->status = -1;
     j->unseen_ms = j->nowhere_ms = 0;
@@ -222,11 +223,13 @@ static void keep_from(struct job_elsewhere *j, const char *machine)
 // No job gets it from now on, if the engine knows how.
 static void avoid_machine(struct follow *f, const char *machine)
 {
-    cleanup_free struct job_elsewhere **waiting = xcalloc(f->n + 1, sizeof *waiting);
+    cleanup_free struct job_elsewhere **waiting = xcalloc(f->n + 1, sizeof(struct job_elsewhere *));
     size_t n = 0;
     for (size_t i = 0; i < f->n; i++) {
         struct job_elsewhere *j = &f->jobs[i];
-        if (j->state != JOB_SUBMITTED || j->tries || j->anywhere || j->orphan)
+        // One that failed in an earlier round has a list of its own.
+        if (j->state != JOB_SUBMITTED || j->tries || j->anywhere || j->orphan ||
+            json_object_get(f->history->tries, j->node->id))
             continue;
         keep_from(j, machine);
         waiting[n++] = j;
@@ -390,8 +393,8 @@ static int poll_jobs(struct follow *f, struct error **err)
     cleanup_free enum job_state *before = xcalloc(f->n + 1, sizeof *before);
     for (size_t i = 0; i < f->n; i++)
         before[i] = f->jobs[i].state;
-    if (f->e->poll(f->e->context, f->jobs, f->n, err) < 0)
-        return -1;
+    // Also what an engine saw before it failed.
+    int result = f->e->poll(f->e->context, f->jobs, f->n, err);
     for (size_t i = 0; i < f->n; i++) {
         struct job_elsewhere *j = &f->jobs[i];
         if (j->state == before[i])
@@ -403,6 +406,8 @@ static int poll_jobs(struct follow *f, struct error **err)
         if (has_ended(j))
             ended(f, j);
     }
+    if (result < 0)
+        return -1;
     say_if_idle(f);
     view_estimate(time_left(f));
     return 0;
@@ -609,9 +614,10 @@ static int follow_all(struct follow *f, struct error **err)
 // After an error no job is left behind.
 static int run_jobs(struct follow *f, struct error **err)
 {
+    cleanup_error struct error *left = NULL;
     int result = follow_all(f, err);
-    if (result < 0)
-        cancel(f, false, NULL);
+    if (result < 0 && cancel(f, false, &left) < 0)
+        log_warning("jobs of this run may be left: %s", left->message);
     // Ctrl-C that was pressed again must not keep the user from what became of the jobs.
     while (f->interrupted && wait_ms(0))
         ;

@@ -149,7 +149,7 @@ static int set_files(const char *name, const json_t *value, const char *project,
         const json_t *file = json_array_get(files, i);
         const char *path = json_string_value(json_object_get(file, "path"));
         const char *digest = json_string_value(json_object_get(file, "sha256"));
-        char found[DIGEST_HEX_SIZE];
+        char found[DIGEST_HEX_SIZE] = "";
         if (!path || !digest || strchr(name, '/'))
             return error_set(err, ERROR_USAGE, "the plan's value of %s is damaged", name);
         cleanup_free char *here =

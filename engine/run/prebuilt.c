@@ -308,8 +308,10 @@ static int record_files(struct prebuilt_pull *t, struct error **err)
     for (size_t i = 0; i < t->files.n; i++) {
         const struct prebuilt_file *file = &t->files.items[i];
         bool tarball = false;
-        for (size_t k = 0; k < r->outputs.n; k++)
-            tarball |= prebuilt_tarball(&t->files, r->outputs.items[k]) == file;
+        for (size_t k = 0; k < r->outputs.n; k++) {
+            const struct prebuilt_file *its = prebuilt_tarball(&t->files, r->outputs.items[k]);
+            tarball |= its && its == file;
+        }
         if (!tarball && strcmp(file->title, sums) != 0) // the sums are written again
             record_side_file(t->record, file->title, file->digest, file->size);
     }

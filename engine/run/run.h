@@ -17,7 +17,7 @@
 //   plan_file.c   a plan for several machines     plan_read.c   a node of it, on one of them
 //   plan_parse.c  its text                        codec.c       the version in the keys
 //   project.c     the files that they need
-//   follow.c      jobs on other machines
+//   follow.c      jobs on other machines         follow_history.c  what they taught
 //
 // Four parts have headers of their own: schedule.h, se_trust.h, plan_file.h and follow.h.
 //

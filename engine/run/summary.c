@@ -52,6 +52,11 @@ static enum ending ending_of(const struct task *t)
     }
 }
 
+static const char *ending_name(enum ending e)
+{
+    return e < ENDINGS ? ending_names[e] : "";
+}
+
 // Whether the nodes have a time.
 static bool is_timed(enum ending e)
 {
@@ -97,7 +102,7 @@ static void add_counts(const struct run_summary *sum, struct buf *out)
         size_t n;
         free(tasks_of(sum, e, &n));
         if (n || e == MADE)
-            buf_printf(out, "%s%zu %s", e == MADE ? "" : ", ", n, ending_names[e]);
+            buf_printf(out, "%s%zu %s", e == MADE ? "" : ", ", n, ending_name(e));
     }
 }
 
@@ -120,7 +125,7 @@ static void print_ending(const struct run_summary *sum, enum ending e)
     if (n > SUMMARY_NAMES)
         buf_printf(&names, " and %zu more", n - SUMMARY_NAMES);
     if (n)
-        print_to(stderr, "kbuild: %s: %s\n", ending_names[e], names.data);
+        print_to(stderr, "kbuild: %s: %s\n", ending_name(e), names.data);
 }
 
 // The chain that decided when the run ended: "the longest chain took 4 min 50 s of 5 min 02 s:
@@ -306,7 +311,7 @@ static void add_ending_rows(const struct run_summary *sum, enum ending e, struct
     cleanup_free const struct task **list = tasks_of(sum, e, &n);
     for (; shown < n && shown < (is_timed(e) ? ROWS_MAX : SUMMARY_NAMES); shown++) {
         if (is_timed(e) || !shown)
-            buf_printf(out, "| %s | ", ending_names[e]);
+            buf_printf(out, "| %s | ", ending_name(e));
         else
             buf_puts(out, ", ");
         add_code(out, node_label(list[shown]->node));
@@ -319,7 +324,7 @@ static void add_ending_rows(const struct run_summary *sum, enum ending e, struct
         buf_puts(out, " |\n");
     }
     if (shown < n && is_timed(e))
-        buf_printf(out, "| %s | and %zu more | | |\n", ending_names[e], n - shown);
+        buf_printf(out, "| %s | and %zu more | | |\n", ending_name(e), n - shown);
     else if (shown < n)
         buf_printf(out, " and %zu more", n - shown);
     if (n && !is_timed(e))

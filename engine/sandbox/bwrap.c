@@ -56,9 +56,11 @@ static int root_is_of_chroot(const char *mounts)
     int result = 1;
     for (const char *line = mounts; *line;) {
         size_t n = strcspn(line, "\n");
-        cleanup_free char *text = xstrndup(line, n), *root = xcalloc(1, n + 1);
-        char point[3] = "";
-        if (sscanf(text, "%*s %*s %*s %s %2s", root, point) == 2 && !strcmp(point, "/"))
+        cleanup_free char *text = xstrndup(line, n);
+        cleanup_strlist struct strlist fields = {0};
+        strlist_split(&fields, text, " ");
+        const char *root = fields.n > 4 && !strcmp(fields.items[4], "/") ? fields.items[3] : NULL;
+        if (root)
             result = !strcmp(root, "/") || !strcmp(root, "/@") ? 0 : -1; // the last is on top
         line += n + (line[n] == '\n');
     }

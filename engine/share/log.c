@@ -40,11 +40,10 @@ static int put_log(struct build *b, struct registry *registry, const struct node
 {
     char log[DIGEST_HEX_SIZE], digest[DIGEST_HEX_SIZE];
     struct registry_blob blobs[2];
-    cleanup_close int fd = nameless_file(NULL, err), config = -1;
+    cleanup_close int fd = nameless_file(NULL, err);
     if (fd < 0 || fd_write_all(fd, "a log", text->data, text->len, err) < 0 ||
         empty_blob_open(&blobs[1], err) < 0)
         return -1;
-    config = blobs[1].fd;
     digest_bytes(text->data, text->len, log);
     blobs[0] = (struct registry_blob){.digest = log, .size = text->len, .fd = fd};
     json_auto_t *manifest =
@@ -55,11 +54,12 @@ static int put_log(struct build *b, struct registry *registry, const struct node
                   failed ? "failed" : "made", "kbuild.built-by", b->remote->built_by);
     cleanup_free char *tag = log_tag(node);
     cleanup_free char *bytes = json_dumps(manifest, JSON_COMPACT | JSON_SORT_KEYS);
-    return registry_push_blobs(registry, blobs, 2, err) < 0 ||
-                   registry_put_manifest(registry, tag, bytes, strlen(bytes), OCI_MANIFEST, digest,
-                                         err) < 0
-               ? -1
-               : 0;
+    int result = registry_push_blobs(registry, blobs, 2, err);
+    if (!result)
+        result =
+            registry_put_manifest(registry, tag, bytes, strlen(bytes), OCI_MANIFEST, digest, err);
+    close(blobs[1].fd);
+    return result < 0 ? -1 : 0;
 }
 
 int remote_log_push(struct build *b, const struct node *node, int log, bool failed,

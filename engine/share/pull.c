@@ -349,7 +349,7 @@ static int unpack_image(struct pulled_entry *p, struct error **err)
     for (size_t i = 0; i < p->n && !result; i++)
         result = oci_unpack_layer(p->transfers[i].draft.fd, node_label(p->node), folder, i == 0,
                                   layer_content_limit(p->blobs[i].size), err);
-    if (!result)
+    if (!result && expected)
         result = store_tree(p, folder, expected, err);
     remove_tree(folder, NULL);
     return result;

@@ -288,10 +288,13 @@ static int keep_theirs(struct pushed_entry *p, struct error **err)
         why = steal(l.why);
     if (there > 0) {
         p->differs = !records_agree(p->record, l.entry.record);
-        there = set_floating_tags(p, &l.entry.text, &why) < 0 ? -1 : 1;
         if (!p->differs)
             log_note("%s: made elsewhere meanwhile, too: the one in the registry stays",
                      node_label(p->node));
+        if (set_floating_tags(p, &l.entry.text, &why) < 0)
+            log_warning("%s: upstream's tags of it are not set: %s", node_label(p->node),
+                        why->message);
+        error_free(steal(why));
     }
     lookup_free(&l);
     if (there < 0 && why->kind != ERROR_AGAIN && why->kind != ERROR_INTERRUPT) {

@@ -104,7 +104,7 @@ static int refuse_tracked(const struct store *s, const struct work_tree *t, cons
     return error_hint(err,
                       "name another directory with --cache or KBUILD_CACHE; or remove this one: "
                       "git -C %s rm -r %s",
-                      t->folder, *t->inside ? t->inside : entry);
+                      t->folder, t->inside && *t->inside ? t->inside : entry);
 }
 
 static int check_index(const struct store *s, const struct work_tree *t, struct error **err)

@@ -247,9 +247,12 @@ static int get_package_files(struct debian_fetch *f, const char *folder, struct 
         return refuse_offline(what, err);
     }
     if (packages_download(&f->set, NULL, f->o, folder, err) < 0)
-        return error_hint(err, "if the mirror has newer versions by now, `kbuild update TARGET` "
-                               "takes those; `--source NAME=DIR` takes a directory that has what "
-                               "the package contains");
+        return err && (!(*err)->hint || !strstr((*err)->hint, "kbuild update"))
+                   ? -1
+                   : error_hint(err,
+                                "if the mirror has newer versions by now, `kbuild update TARGET` "
+                                "takes those; `--source NAME=DIR` takes a directory that has what "
+                                "the package contains");
     return keep_package_files(f, folder, err);
 }
 

@@ -538,6 +538,8 @@ int packages_download(const struct package_set *set, const char *of, const struc
     if (!result)
         return check_downloads(set, of, absolute, err);
     error_wrap(err, "downloading packages of the distribution");
+    if (err && ((*err)->hint || (*err)->kind == ERROR_INTERRUPT))
+        return -1;
     return error_hint(err, "if the mirror has newer versions by now, `kbuild update TARGET` takes "
                            "those");
 }

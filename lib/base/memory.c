@@ -109,7 +109,7 @@ void buf_printf(struct buf *b, const char *format, ...)
 
 void buf_trim_end(struct buf *b)
 {
-    while (b->len && memchr(" \t\r\n", b->data[b->len - 1], 4))
+    while (b->len && b->data[b->len - 1] && strchr(" \t\r\n", b->data[b->len - 1]))
         b->data[--b->len] = '\0';
 }
 

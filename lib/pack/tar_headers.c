@@ -181,12 +181,30 @@ static bool is_ustar(const struct tar_headers *t)
     return !memcmp(t->block + MAGIC_AT, "ustar", 6); // with its NUL
 }
 
+static bool is_gnu(const struct tar_headers *t)
+{
+    return !memcmp(t->block + MAGIC_AT, "ustar  ", MAGIC_SIZE_ALL); // with its NUL
+}
+
 static bool has_known_magic(const struct tar_headers *t)
 {
-    static const unsigned char none[MAGIC_SIZE_ALL];
-    const unsigned char *magic = t->block + MAGIC_AT;
-    return is_ustar(t) || !memcmp(magic, "ustar  ", MAGIC_SIZE_ALL) ||
-           !memcmp(magic, none, MAGIC_SIZE_ALL);
+    return is_ustar(t) || is_gnu(t) || all_zero((const char *)t->block + MAGIC_AT, MAGIC_SIZE_ALL);
+}
+
+// libarchive obeys a sparse map whatever the type is, the others in type S only.
+static bool has_stray_map(const struct tar_headers *t, char type)
+{
+    return is_gnu(t) && type != 'S' &&
+           (t->block[SPARSE_AT] || t->block[SPARSE_MORE_AT] || t->block[SPARSE_MORE_AT + 1]);
+}
+
+// A regular file of before POSIX is a directory if its name ends in a slash: to Python by the name
+// in the header, to others by the long one.
+static bool has_two_kinds(const struct tar_headers *t, char type)
+{
+    const char *path = t->pending.path;
+    cleanup_free char *name = read_text(t, NAME);
+    return !type && path && (ends_with(name, "/") || ends_with(path, "/"));
 }
 
 static char *read_path(const struct tar_headers *t)
@@ -206,7 +224,7 @@ static bool is_disputed(const char *key)
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
         if (!strcmp(key, keys[i]))
             return true;
-    return starts_with(key, "GNU.");
+    return starts_with(key, "GNU.") || starts_with(key, "SUN.");
 }
 
 static bool read_decimal(const char *text, size_t length, uint64_t *out)
@@ -369,7 +387,7 @@ static bool begin_sparse(struct tar_headers *t, struct tar_member m, uint64_t st
     t->sparse_end = t->sparse_bytes = 0;
     t->sparse_stored = stored;
     t->sparse_ended = false;
-    if (t->pending.pax || is_ustar(t) || !read_number(t, REAL_SIZE, &t->current.size) ||
+    if (t->pending.pax || !is_gnu(t) || !read_number(t, REAL_SIZE, &t->current.size) ||
         t->current.size > INT64_MAX)
         return refuse(t, "has a sparse map that is not GNU tar's");
     return take_sparse_entries(t, SPARSE_AT, SPARSE_ENTRIES) &&
@@ -466,7 +484,11 @@ static bool take_header(struct tar_headers *t)
         return refuse(t, "is damaged: its checksum does not fit");
     if (!has_known_magic(t))
         return refuse(t, "is of no known kind of tar");
-    if (!is_ustar(t) && t->block[PREFIX_AT] && !strchr("LKS", type))
+    if (has_stray_map(t, type))
+        return refuse(t, "has a sparse map, and is no sparse file");
+    if (has_two_kinds(t, type))
+        return refuse(t, "is of a directory by one of its names");
+    if (!is_ustar(t) && t->block[PREFIX_AT] && (!type || !strchr("LKS", type)))
         return refuse(t, "has times of GNU tar where others have a part of the name");
     if (type == 'x' || type == 'g' || type == 'L' || type == 'K')
         return begin_extension(t, type);

@@ -396,11 +396,9 @@ static int open_header(struct image_verification *v, struct error **err)
                        v->proof->record);
         return -1;
     }
-    if (open_with_other_keys(v, keys + 1, n - 1, err) < 0)
-        return -1;
-    if (unlocked_take(&v->u, &opened, err) < 0)
-        return -1;
     v->unlocked = true;
+    if (open_with_other_keys(v, keys + 1, n - 1, err) < 0 || unlocked_take(&v->u, &opened, err) < 0)
+        return -1;
     verification_note(v, verification_basis(v), "header: authenticated with %s", keys[0].what);
     if (opened.slot != UINT64_MAX)
         verification_note(v, verification_basis(v), "key slot: %llu of %llu",

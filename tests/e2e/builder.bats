@@ -103,6 +103,7 @@ build() {
   ONE_CONTAINER_BUILDER=$BUILDER_REGISTRY:$(cat build/one-builder-image-version) \
     run "$KBUILD" --cache "$PROJECT/cache" check handed/kata-static-one.tar.xz --unsigned --reproduce one
   echo "$output"
-  [[ "$output" == *"not checked  reproduction  taken as it is named "*"and not made here: builder one"* ]]
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"bad          reproduction  taken as it is named "*"and not made here: builder one"* ]]
   [[ "$output" != *"good         reproduction"* ]]
 }

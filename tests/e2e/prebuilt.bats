@@ -221,6 +221,10 @@ push_upstream() { # content
   KBUILD_SIGNING_KEY=TEST-key.pem "$KBUILD" sign --release 1 kata-static-top.tar.xz
   run kb check kata-static-top.tar.xz --trusted-keys TEST-key.pub.pem --reproduce top --prebuilt low
   echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *$'\n'"bad          reproduction  "*"not made here: low"* ]]
+  run kb check kata-static-top.tar.xz --trusted-keys TEST-key.pub.pem --reproduce top --prebuilt low --trust-cache
+  echo "$output"
   [ "$status" -eq 0 ]
   [[ "$output" == *$'\n'"not checked  reproduction  "*"not made here: low"* ]]
 }

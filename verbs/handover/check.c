@@ -300,7 +300,8 @@ static bool check_made_here(struct check_run *c)
     build_not_made(c->r->build, &n);
     report_others(c, false, &n.found, "found in the cache (--trust-cache)");
     report_others(c, n.foreign_target, &n.shared, "from a registry");
-    report_others(c, n.foreign_target, &n.named,
+    // A project's kbuild.yaml can name it, and may have come with the file.
+    report_others(c, n.foreign_target || build_options(c->r->build)->anew, &n.named,
                   "taken as it is named (an image of a builder; --prebuilt, KBUILD_PREBUILT, "
                   "prebuilt in kbuild.yaml)");
     const bool all = !n.found.n && !n.shared.n && !n.named.n;

@@ -138,7 +138,7 @@ static void report_sealed_parts(struct check_run *c, const struct se_findings *d
     }
     if (stated && signer)
         finding(c, CHECK_GOOD, "seal record", "the key %s signed it", signer);
-    else if (stated)
+    else if (stated && c->r->proof->record)
         finding(c, CHECK_SKIPPED, "seal record",
                 "nobody whom you trust signed it, so its digests are what somebody states: a "
                 "signature of the producer (%s%s), the header key or the seal secret shows more",
@@ -297,6 +297,10 @@ static int check_image_member(struct check_run *c, const struct listing_entry *e
     int found = extract(c, e->path, &fd, &resolved, &why);
     if (found < 0)
         return finding_of_error(c, "SE image", why, err);
+    if (!found && !link) {
+        finding(c, CHECK_BAD, "SE image", "%s: it lies below a link", e->path);
+        return 0;
+    }
     if (!found) {
         finding(c, CHECK_SKIPPED, "SE image",
                 "%s: it is a link to %s, which is not in this archive", e->path, e->link);

@@ -250,7 +250,11 @@ static int try_submit(const struct slurm *s, const struct job_request *request,
         return -1;
     job->id = buf_take(&text); // "12" or "12;cluster"
     job->id[strspn(job->id, "0123456789")] = '\0';
-    return *job->id ? 0 : error_user(err, "sbatch does not say the number of the job");
+    if (*job->id)
+        return 0;
+    free(steal(job->id));
+    job->unsure = true; // its mark finds it
+    return error_user(err, "sbatch does not say the number of the job");
 }
 
 // Whether sbatch says that no machine fits: "Invalid feature specification", "Requested
@@ -296,14 +300,15 @@ static int submit_once(struct slurm *s, const struct job_request *request,
                        struct job_elsewhere *job, struct error **err)
 {
     struct error *why = NULL;
-    int found = job->unsure ? find_submitted(s, job, err) : 0;
+    const bool unsure = job->unsure;
+    int found = unsure ? find_submitted(s, job, err) : 0;
     if (found)
         return found < 0 ? -1 : 0;
     if (try_submit(s, request, job, true, &why) == 0)
         return 0;
     // Records of a larger machine must not exclude every machine of this cluster.
-    if ((request->cpus || request->mem_mib) && !strstr(why->message, "eature") && !is_away(why) &&
-        why->kind != ERROR_INTERRUPT) {
+    if (unsure == job->unsure && (request->cpus || request->mem_mib) &&
+        !strstr(why->message, "eature") && !is_away(why) && why->kind != ERROR_INTERRUPT) {
         error_free(steal(why));
         if (try_submit(s, request, job, false, &why) == 0)
             return 0;
@@ -564,10 +569,12 @@ static int cancel_jobs(struct slurm *s, struct job_elsewhere *jobs, size_t n, bo
     cleanup_free struct job_elsewhere **list = open_jobs(jobs, n, &count);
     for (size_t i = 0; i < count; i++)
         strlist_add(&numbers, list[i]->id);
-    for (size_t i = 0; i < n; i++)
-        if (add_unsure(s, &jobs[i], &numbers, err) < 0)
-            return -1;
-    return end_jobs(s, &numbers, waiting, err);
+    int result = end_jobs(s, &numbers, waiting, err);
+    // An unanswered question keeps no job of a known number alive.
+    cleanup_strlist struct strlist found = {0};
+    for (size_t i = 0; i < n && !result; i++)
+        result = add_unsure(s, &jobs[i], &found, err);
+    return result < 0 ? -1 : end_jobs(s, &found, waiting, err);
 }
 
 // Jobs that wait and have not been tried keep the machines that get no more jobs. One that has
