@@ -320,6 +320,8 @@ static int place_all(struct build *b, struct node **results, size_t n, size_t *p
                      struct error **err)
 {
     for (*placed = 0; *placed < n; ++*placed) {
+        if (interrupts_check(err) < 0) // what is large takes its time
+            return -1;
         if (place_outputs(b, results[*placed], err) < 0)
             return error_wrap(err, "%s", node_label(results[*placed]));
         note_last_build(b, results[*placed]);

@@ -116,6 +116,16 @@ static const struct {
     {"member(type=b'S', sparse=b'%011o\\0%011o\\0' % (0, 4), **gnu) + end", "a sparse map that is "
                                                                             "not in order"},
     {"member() + bytes(512) + member(name=b'y') + end", "continues after the end"},
+    {"member(prefix=b'etc', type=b'\\0', **gnu) + end", "where others have a part of the name"},
+    {"pax((b'SUN.holesdata', b' 512 1024')) + member() + end",
+     "the extended key \"SUN.holesdata\""},
+    {"member(sparse=b'%011o\\0%011o\\0' % (512, 512), **gnu) + end", "is no sparse file"},
+    {"member(sparse=bytes(96) + b'\\1', **gnu) + end", "is no sparse file"},
+    {"member(sparse=bytes(97) + b'7', **gnu) + end", "is no sparse file"},
+    {"L(b'y') + member(name=b'x/', type=b'\\0', **gnu) + end", "a directory by one of its names"},
+    {"pax((b'path', b'y/')) + member(type=b'\\0') + end", "a directory by one of its names"},
+    {"member(type=b'S', magic=b'', sparse=b'%011o\\0%011o\\0' % (0, 4) + bytes(72) + b'4') + end",
+     "a sparse map that is not GNU tar's"},
 };
 
 static const struct {

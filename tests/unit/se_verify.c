@@ -449,6 +449,10 @@ TEST(no_key_that_was_given_is_left_aside)
     assert_good(verify(p, &both, &nothing, &done, &err));
     cleanup_free char *all = strlist_join(&done, "\n");
     assert_non_null(strstr(all, "opens with the host key, too"));
+    cleanup_findings struct se_findings found = {0};
+    cleanup_close int fd = open(p->path, O_RDONLY | O_CLOEXEC);
+    assert_good(se_verify(fd, p->path, &both, &nothing, &found, &err));
+    assert_int_equal(count_basis(&found, SE_STATED), 0);
     both.host_key = secret.host_key = another;
     assert_int_equal(verify(p, &both, &nothing, &done, &header), -1);
     assert_message(header, "none of its 1 key slots");

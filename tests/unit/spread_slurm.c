@@ -445,6 +445,8 @@ TEST(jobs_that_ended_meanwhile_are_cancelled)
     assert_int_equal(d.e.cancel(d.e.context, d.jobs, ARRAY_LEN(d.jobs), true, &err), -1);
     assert_non_null(strstr(err->message, "scancel failed"));
     error_free(err);
+    write_at("answers", "fails\nfails\nfails\nfails\n", 0644);
+    assert_int_equal(d.e.cancel(d.e.context, d.jobs, ARRAY_LEN(d.jobs), true, NULL), -1);
     close_fixture(&d);
 }
 

@@ -464,7 +464,9 @@ static int scancel(const struct slurm *s, const struct strlist *numbers, bool wa
                 return 0;
             continue;
         }
-        *err = why;
+        if (err)
+            *err = steal(why);
+        error_free(why);
         return -1;
     }
 }
