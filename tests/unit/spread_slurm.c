@@ -211,7 +211,7 @@ TEST(a_job_whose_submission_was_not_answered_is_cancelled_with_the_others)
     assert_int_equal(submit(&d, 1), 1);
     assert_int_equal(d.e.cancel(d.e.context, d.jobs, ARRAY_LEN(d.jobs), false, &err), 0);
     cleanup_free char *cancelled = text_at("cancelled");
-    assert_string_equal(cancelled, "--quiet 1 2\n");
+    assert_string_equal(cancelled, "--quiet 1\n--quiet 2\n");
     close_fixture(&d);
 }
 
