@@ -269,6 +269,6 @@ run_gitlab() { # further options
   done
   grep -q "kata-static-v1.0-s390x.tar.xz" release/SHA256SUMS
   for tarball in release/kata-static-v1.0-*.tar.xz; do
-    "$KBUILD" check --trusted-keys ci/builder.pub.pem "$tarball"
+    "$KBUILD" check --trusted-keys builder.pub.pem "$tarball"
   done
 }
