@@ -298,6 +298,7 @@ static const struct fact_phrase {
     {"sealer", "the program that seals", SHOW_VALUES},
     {"output", "the name of the output", SHOW_VALUES},
     {"tool %s", "%s of this machine", SHOW_VERSION},
+    {"--builder", "what it is built in (--builder)", SHOW_VALUES},
     {"constant %s", "the constant %s, which versions.yaml fills in,", SHOW_NOTHING},
     {"package %s", "the package %s", SHOW_NOTHING},
     {"same-version %s", "the group of packages %s", SHOW_NOTHING},
@@ -507,33 +508,65 @@ static void input_reason(const struct node *node, const struct key_change *c, st
 }
 
 // Inputs that are still to be made: the key of the node is not known before.
-static void add_unknown(const struct node *node, struct reasons *out)
+static void add_unknown(const struct node *node, bool other_builder, struct reasons *out)
 {
     for (size_t i = 0; i < node->need_count; i++) {
         const struct node *need = node->needs[i].node;
-        if (!node->needs[i].input || node_is_known(need))
+        if (!node->needs[i].input || node_is_known(need) ||
+            (other_builder && need->kind == NODE_BUILDER)) // that is said
             continue;
         cleanup_free char *format = xasprintf("its input {input} is %s again", made_word(need));
         add_input(out, need, node_label(need), INPUT_UNKNOWN, format);
     }
 }
 
+// ---- another --builder ----
+
+static bool is_tool(const struct key_change *c)
+{
+    return c->kind == CHANGE_FACT && starts_with(c->subject, "tool ");
+}
+
+static bool is_builder(const struct key_change *c)
+{
+    return c->kind == CHANGE_INPUT && starts_with(c->subject, "builder:");
+}
+
+// Tools of the machine are in keys with --builder=host only, the builder without it only. So one
+// option says what each of these changes would say.
+static bool add_other_builder(struct build *b, const struct key_changes *c, struct reasons *out)
+{
+    const bool host = b->options.host_builder;
+    bool other = false;
+    for (size_t i = 0; i < c->n; i++)
+        other |= !c->items[i].now && (host ? is_builder(&c->items[i]) : is_tool(&c->items[i]));
+    if (other)
+        fact_reason(b,
+                    &(struct key_change){CHANGE_FACT, "--builder", host ? "image" : "host",
+                                         host ? "host" : "image"},
+                    out);
+    return other;
+}
+
 // ---- all of them ----
 
-static void add_changes(struct build *b, const struct node *node, const struct key_changes *c,
+// Whether --builder is another one than it was.
+static bool add_changes(struct build *b, const struct node *node, const struct key_changes *c,
                         const json_t *texts, struct reasons *out)
 {
     reasons_add_versions(b, node, texts, out);
-    bool versions = out->n;
+    bool versions = out->n, other = add_other_builder(b, c, out);
     for (size_t i = 0; i < c->n; i++) {
-        bool said = versions && c->items[i].kind == CHANGE_FACT &&
-                    starts_with(c->items[i].subject, "constant ");
+        bool said = (versions && c->items[i].kind == CHANGE_FACT &&
+                     starts_with(c->items[i].subject, "constant ")) ||
+                    (other && is_tool(&c->items[i]));
         if (!said && !change_is_weak(&c->items[i]))
             own_reason(b, node, &c->items[i], texts, out);
     }
     for (size_t i = 0; i < c->n; i++)
-        if (c->items[i].kind == CHANGE_INPUT)
+        if (c->items[i].kind == CHANGE_INPUT && !(other && is_builder(&c->items[i])))
             input_reason(node, &c->items[i], out);
+    return other;
 }
 
 bool reasons_find(struct build *b, const struct node *node, const struct last_build *past,
@@ -543,8 +576,8 @@ bool reasons_find(struct build *b, const struct node *node, const struct last_bu
     cleanup_free char *now = *node->key ? xstrdup(node->key_text) : graph_known_key_text(node);
     if (past)
         key_changes_find(past->key_text, now, &changes);
-    add_changes(b, node, &changes, past ? past->texts : NULL, out);
-    add_unknown(node, out);
+    bool other = add_changes(b, node, &changes, past ? past->texts : NULL, out);
+    add_unknown(node, other, out);
     if (out->n)
         return true;
     // What only follows from other changes counts if there are none.

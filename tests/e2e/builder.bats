@@ -107,3 +107,14 @@ build() {
   [[ "$output" == *"bad          reproduction  taken as it is named "*"and not made here: builder one"* ]]
   [[ "$output" != *"good         reproduction"* ]]
 }
+
+@test "why says of another --builder what changed, and not each tool" {
+  make_recipe two
+  sed -i 's|^builder:.*|builder: {packages: [bash, coreutils], tools: [bash, cat]}|' recipes/two/recipe.yaml
+  kb two
+  run "$KBUILD" --cache "$PROJECT/cache" why two
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"two is made again because what it is built in (--builder) changed from host to image"* ]]
+  [[ "$output" != *removed* && "$output" != *"its input"* ]]
+}
